@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import subprocess
+import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks.accuracy import DATA
+
+OPINIONS = "3.3.2"  # the release whose archive holds the rated sentences
+KINDS = {"film": "movieReviewSnippets", "product": "amazonReviewSnippets", "tweet": "tweets"}
+NEUTRAL = 0.5  # a mean rating, from -4 to 4, no further from 0
 
 
 def write_steps(folder: Path, most: int) -> list[str]:
@@ -103,3 +110,36 @@ def _messages(question: str, answers: list[str]) -> list[dict[str, str]]:
 def _sums(name: str, rows: int) -> list[dict[str, str]]:
     lines = (DATA / "gsm8k" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines[:rows]]
+
+
+def write_opinions(folder: Path, most: int) -> list[str]:
+    """Sentences of reviews and tweets with the mean rating that twenty people gave them, as three classes; drawn by a fixed seed.
+
+    From Hutto and Gilbert (2014), in the source archive of a package on PyPI. Sentences of one review are one group.
+    """
+    archive = f"vaderSentiment-{OPINIONS}"
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(folder)]
+    subprocess.run([*command, f"vaderSentiment=={OPINIONS}"], check=True)
+    with tarfile.open(folder / f"{archive}.tar.gz") as outer:
+        inner = outer.extractfile(f"{archive}/additional_resources/hutto_ICWSM_2014.tar.gz")
+        with tarfile.open(fileobj=inner) as files:
+            rows = [row for kind, name in KINDS.items() for row in _opinions(files, kind, name)]
+    random.Random(0).shuffle(rows)
+    pd.DataFrame(rows[:most]).to_csv(folder / "opinions.csv", index=False)
+    return [f"data.source={folder / 'opinions.csv'}"]
+
+
+def _opinions(files: tarfile.TarFile, kind: str, name: str) -> list[dict[str, str]]:
+    file = files.extractfile(f"hutto_ICWSM_2014/{name}_GroundTruth.txt")
+    if file is None:
+        raise SystemExit(f"error: the archive has no {name}")
+    lines = [line.split("\t") for line in file.read().decode("utf-8").splitlines() if line.count("\t") == 2]
+    return [
+        {
+            "text": text,
+            "sentiment": "positive" if float(rating) > NEUTRAL else "negative" if float(rating) < -NEUTRAL else "neutral",
+            "kind": kind,
+            "review": f"{kind} {number.partition('_')[0]}",
+        }
+        for number, rating, text in lines
+    ]

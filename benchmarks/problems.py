@@ -17,7 +17,16 @@ from typing import Any
 
 from benchmarks import small
 from benchmarks.accuracy import DATA, kept
-from benchmarks.problem_data import write_chats, write_long_chats, write_pairs, write_steps, write_sums, write_weaknesses
+from benchmarks.problem_data import (
+    write_chats,
+    write_long_chats,
+    write_opinions,
+    write_pairs,
+    write_steps,
+    write_sums,
+    write_weaknesses,
+)
+from benchmarks.span_data import write_personal, write_products
 from configs.schema import facts_of
 
 
@@ -33,8 +42,11 @@ class ProblemRun:
 
 
 RUNS = (
+    ProblemRun("one label", "sentiment", "sentences of reviews and tweets, rated by twenty people", write_opinions, 5_000),
     ProblemRun("many labels", "cisa_cwes", "kinds of weakness of a vulnerability", write_weaknesses, 5_000),
     ProblemRun("pairs of texts", "banking77_pairs", "do two questions ask for the same?", write_pairs, 3_000),
+    ProblemRun("spans", "pii_spans", "personal data in texts of 1,500 synthetic people, by template", write_personal, 1_500),
+    ProblemRun("spans", "cisa_products", "vendor and product in a vulnerability's description", write_products, 5_000),
     ProblemRun("a number", "gsm8k_steps", "steps of a school sum, from its question", write_steps, 1_500),
     ProblemRun("texts, from prompts", "gsm8k", "worked answers to school sums", write_sums, 1_000),
     ProblemRun("texts, from chats", "gsm8k_chat", "the same, as a question and an answer", write_chats, 1_000),

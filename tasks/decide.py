@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.common.orchestration import task
-from tasks.data.label_sets import labels_of
+from tasks.data.label_sets import labels_of, rows_by_label
 from tasks.evaluate import AllScores, groups_of, measure_of, primary_of
 from tasks.gate.evidence import Evidence, Verdict
 from tasks.gate.gate import describe_adopted as account
@@ -72,7 +72,7 @@ def _evidence(pipeline: Pipeline, scores: AllScores) -> Evidence:
         recent=recent_rows(frame, pipeline.gate.window),
         slices=slice_columns(frame),
         classes=frame["target"].to_numpy() if pipeline.facts.has_classes else None,
-        label_rows=_rows_of_labels(frame) if pipeline.facts.has_label_sets else {},
+        label_rows=rows_by_label(frame["target"].tolist()) if pipeline.facts.has_label_sets else {},
         metrics=challenger.metrics | (scores.further.metrics if scores.further else {}),
         further=scores.further.scores if scores.further else (),
         largest_difference=differences.largest,
@@ -122,14 +122,6 @@ def new_labels(frame: pd.DataFrame, known: Sequence[str] | None, *, sets: bool =
         return ~frame["target"].isin(list(known)).to_numpy(bool)
     own = frozenset(known)
     return np.array([not own.issuperset(labels_of(target)) for target in frame["target"]], dtype=bool)
-
-
-def _rows_of_labels(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.bool_]]:
-    """Label -> (n,) True for the rows that it applies to."""
-    from tasks.data.label_sets import all_labels
-
-    sets = [labels_of(target) for target in frame["target"]]
-    return {label: np.array([label in labels for labels in sets], dtype=bool) for label in all_labels(frame["target"])}
 
 
 def slice_columns(frame: pd.DataFrame) -> dict[str, npt.NDArray[np.generic]]:

@@ -91,12 +91,13 @@ def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, fe
     """
     import pandas as pd
 
-    from tasks.data.feedback import labelled_answers, sets_spelled_as_known, spelled_as_known
+    from tasks.data.feedback import labelled_answers, sets_spelled_as_known, spelled_as_known, with_own_spans
     from tasks.data.label_sets import all_labels, set_scores
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.load import redactor_of
 
     labels = labelled_answers(answers, feedback)
+    labels = with_own_spans(labels) if pipeline.facts.has_spans else labels
     label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
     heard, redactor = label.astype(object).where(label.notna(), None).tolist(), redactor_of(pipeline.data, home.path)
     if pipeline.facts.has_label_sets:
@@ -155,6 +156,8 @@ def _sample(
     points: npt.NDArray[np.float32],
     audits: npt.NDArray[np.float64] | None,
 ) -> Sample:
+    from tasks.data.label_sets import rows_by_label
+
     facts, numbers = pipeline.facts, ["length", "vocabulary"]
     if facts.is_number:
         rows, numbers = rows.assign(answer=rows["prediction"]), [*numbers, "answer"]
@@ -166,19 +169,11 @@ def _sample(
         flags={"missing": rows["missing"].to_numpy(bool)},
         confidence=rows["score"].to_numpy(np.float64) if facts.has_classes else None,
         prediction=rows["prediction"].to_numpy(str) if facts.has_classes else None,
-        labels=_label_flags(rows["prediction"].tolist()) if facts.has_label_sets else None,
+        labels=rows_by_label(rows["prediction"].tolist()) if facts.has_label_sets else None,
         correct=rows["correct"].to_numpy(np.float64) if facts.has_labels else None,
         error=rows["error"].to_numpy(np.float64) if facts.is_number else None,
         audit_probability=audits,
     )
-
-
-def _label_flags(predictions: list[str]) -> dict[str, npt.NDArray[np.bool_]]:
-    """Label -> by answer whether it holds that label."""
-    from tasks.data.label_sets import all_labels, labels_of
-
-    sets = [labels_of(prediction) for prediction in predictions]
-    return {label: np.array([label in labels for labels in sets], dtype=bool) for label in all_labels(predictions)}
 
 
 def seed_of(pipeline: Pipeline, version: str, look: int) -> int:

@@ -100,7 +100,7 @@ def _study_sample(
     choice, others = _choose_problem(request, columns, among, base)
     rows = choose_row_columns(columns, [column.name for column in choice.columns.values()])
     named = {setting: column.name for setting, column in choice.columns.items()}
-    return ProposalFindings(sample, choice, others, rows, try_splits(sample, named, rows, choice.candidate.problem, home.path))
+    return ProposalFindings(sample, choice, others, rows, try_splits(sample, named, rows, choice.candidate.name, home.path))
 
 
 def _choose_problem(

@@ -23,6 +23,7 @@ from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.common.processes import ONE_THREAD
 from tasks.context import TrainingRun
+from tasks.data.spans import spans_of_entities
 from tasks.identity.keys import json_sha256
 from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
@@ -117,9 +118,9 @@ def pack_model(
     folder = save_package(trained.folder, _spec(trained), preparation, trained.folder.parent / "kept")
     package = load_package(folder, run.base.path, home.path)
     texts = open_snapshot(home, run.snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
-    expected = package.predict(texts)
-    answers, scores = expected.iloc[:, 0].tolist(), expected["score"].tolist() if "score" in expected else None
-    write_check(folder, texts, answers, scores, numerics(pipeline.training.precision))
+    answers = package.answer(texts)
+    expected = package.answer_table(answers)
+    write_check(folder, texts, answers, numerics(pipeline.training.precision))
     example = _example_row(pipeline, texts)
     variant = json_sha256(replace(preparation, base_uri="").values())[:16]  # where its base lies is no answer's matter
     uri = tracking.log_model(run.run_id, folder, PYFUNC, example, (example, expected.head(1)), variant)
@@ -140,6 +141,8 @@ def compare_answers(expected: pd.DataFrame, answers: pd.DataFrame, uri: str) -> 
     """Refuse a stored model whose answers are not those of the model in memory."""
     if len(answers) != len(expected):
         raise InfraError(f"{uri} does not answer as the trained model did: {len(answers)} answers to {len(expected)} texts")
+    if "entities" in expected:
+        expected, answers = (frame.assign(entities=frame["entities"].map(spans_of_entities)) for frame in (expected, answers))
     words = [name for name in expected.columns if name not in ("score", "number")]
     wrong = sum(int((expected[name].astype(str).to_numpy() != answers[name].astype(str).to_numpy()).sum()) for name in words)
     gaps = [_largest_gap(expected[name], answers[name]) for name in ("score", "number") if name in expected]

@@ -37,6 +37,7 @@ TYPES = ("configs.schema", "configs.errors", "configs.credentials", "tasks.data.
 SPELLING = (
     "tasks.data.labels",
     "tasks.data.label_sets",
+    "tasks.data.spans",
     "tasks.data.numbers",
     "tasks.data.redaction.placeholders",
 )  # of a label, and what a network reads: no part of preparing data
@@ -60,17 +61,21 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.preferences": (*TYPES, "tasks.preferences", "tasks.common"),
     "tasks.scorers": (*TYPES, "tasks.scorers", "tasks.identity.user_code"),
     "tasks.data.normalise": (*TYPES,),
+    "tasks.data.alignment": (*TYPES, "tasks.data.normalise"),
     "tasks.data.labels": (*TYPES, "tasks.data.normalise"),
-    "tasks.data.label_sets": (*TYPES, "tasks.data.labels"),
+    "tasks.data.label_sets": (*TYPES, "tasks.data.labels", "tasks.data.spans"),
+    "tasks.data.spans": (*TYPES, "tasks.data.alignment"),
     "tasks.data.numbers": (*TYPES, "tasks.data.normalise"),
     "tasks.data.feedback": (
         *TYPES, "tasks.data.normalise", "tasks.data.labels", "tasks.data.label_sets", "tasks.data.redaction", "tasks.common",
+        "tasks.data.spans",
     ),
-    "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise"),
+    "tasks.data.redaction": (*TYPES, "tasks.data.redaction", "tasks.data.normalise", "tasks.data.alignment"),
     "tasks.data.sources": (*TYPES, "tasks.data.sources", "tasks.common", "tasks.identity"),
     "tasks.data.preparation": (
         *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
-        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.messages", "tasks.data.language_codes", "tasks.data.feedback",
+        "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.feedback", "tasks.data.spans", "tasks.data.span_cells",
+        "tasks.data.alignment", "tasks.data.messages", "tasks.data.language_codes",
         "tasks.common",
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),

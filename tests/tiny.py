@@ -57,6 +57,20 @@ def label_set_rows(n, seed=0):
     return pd.DataFrame(out)
 
 
+def span_rows(n, seed=0):
+    """n prepared records; each key word and the word behind it are a span, of a label for each pair of key words."""
+    out = []
+    for row in rows(n, seed):
+        words, spans, at = row["text"].split(), [], 0
+        for place, word in enumerate(words):
+            label = next((f"KEY {pair[0]}" for pair in KEYS if word in pair), None)
+            if label is not None:
+                spans.append([at, at + len(word) + 1 + len(words[place + 1]), label])
+            at += len(word) + 1
+        out.append({"id": row["ticket"], "text": row["text"], "target": json.dumps(spans, separators=(",", ":"))})
+    return pd.DataFrame(out)
+
+
 def pairs(n, seed=0):
     """n prompts with the completion that reads their words backwards."""
     draw = random.Random(seed)

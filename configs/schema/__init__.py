@@ -1,9 +1,9 @@
 """The settings of a pipeline, one file per section. It imports pydantic alone, so the schema loads in a moment."""
 
 from configs.schema.adapters import Adapter, Full, Lora
+from configs.schema.contract import Contract
 from configs.schema.data import (
     PATTERN_ENTITIES,
-    Contract,
     Data,
     Deduplicate,
     Entity,
@@ -16,11 +16,12 @@ from configs.schema.data import (
 )
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate, Guards, ScaledGate
+from configs.schema.metrics import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric
 from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
 from configs.schema.preferences import HumanJudge, Judge, ModelJudge, Scorer
-from configs.schema.problems import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric, ProblemFacts, ProblemName, facts_of, family_of
+from configs.schema.problems import ProblemFacts, ProblemName, facts_of, family_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
 from configs.schema.training import Languages, Model, Training
 

@@ -133,6 +133,11 @@ class Data(Frozen):
     label_separator: Annotated[str, Field(min_length=1, max_length=5)] = Field(
         ",", description="of the labels in one cell, where it holds no list"
     )
+    spans: str = Field(
+        "spans", description='where targets are spans: the column of lists of {"start", "end", "label"}, or of [start, end, label]'
+    )
+    words: str | None = Field(None, description="where targets are spans, instead of text: the column of the text's words")
+    tags: str | None = Field(None, description="where targets are spans, instead of spans: the column of a tag for each word")
     number: str = Field("number", description="where targets are numbers: the column of the number, in a unit of your own")
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")
@@ -179,14 +184,25 @@ class Data(Frozen):
         for reads, says in (
             ("text", "label"),
             ("text", "labels"),
+            ("text", "spans"),
             ("text", "number"),
             ("prompt", "completion"),
             ("prompt", "rejected"),
         ):
             if getattr(self, reads) == getattr(self, says):
                 raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")
+        if (self.words is None) != (self.tags is None):
+            given, other = ("words", "tags") if self.tags is None else ("tags", "words")
+            raise ValueError(f"{given} is set and {other} is not: name the columns of both, or text and spans")
+        if self.words is not None and self.words == self.tags:
+            raise ValueError(f"words and tags are one column, `{self.words}`: a model would be given its answer")
         if self.text_pair is not None and self.text_pair in (self.text, self.label, self.labels, self.number):
             raise ValueError(f"text_pair is the column `{self.text_pair}`, which is text, label or number too: name another")
+        listed = self.labels if isinstance(self.labels, tuple) else ()
+        if read := [name for name in ("text", "text_pair") if getattr(self, name) in listed]:
+            raise ValueError(
+                f"{read[0]} is the column `{getattr(self, read[0])}`, and labels names it too: a model would be given its answer"
+            )
         if self.completion == self.rejected:
             raise ValueError(f"completion and rejected are one column, `{self.rejected}`: nothing would be preferred to anything")
         return self
@@ -229,12 +245,3 @@ class Data(Frozen):
             return values
         is_given = values.get("test") is not None or "column" in split
         return {**values, "split": {"by": "given" if is_given else "hash", **split}}
-
-
-class Contract(Frozen):
-    suite: str | None = Field(None, description="the pipeline's own suite (JSON), beside the common one and the problem's")
-    max_quarantined: Annotated[float, Field(ge=0, le=1)] = Field(0.05, description="share of rows; more stops the run")
-    vocabulary: Literal["frozen", "may_grow", "free"] = Field(
-        "may_grow",
-        description="labels: may_grow stops where one is misspelt or gone, frozen also where one is new, free never",
-    )

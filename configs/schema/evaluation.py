@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from configs.schema.metrics import BleuTokenizer
 from configs.schema.preferences import Judge, Scorer, as_scorer
-from configs.schema.problems import BleuTokenizer
 from configs.schema.section import Fraction, Frozen
 
 

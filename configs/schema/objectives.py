@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from configs.schema.adapters import Adapter, Lora
-from configs.schema.problems import FACTS, Metric, ProblemFacts, ProblemName
+from configs.schema.metrics import Metric
+from configs.schema.problems import FACTS, ProblemFacts, ProblemName
 from configs.schema.section import Frozen
 
 PREFERENCE_ACCURACY = Metric("preference_accuracy", "preference accuracy", "share", True)

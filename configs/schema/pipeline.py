@@ -7,12 +7,14 @@ from typing import Annotated, Self, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from configs.schema.adapters import Adapter, Lora
-from configs.schema.data import Contract, Data
+from configs.schema.contract import Contract
+from configs.schema.data import Data
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate
+from configs.schema.metrics import BLEU
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
-from configs.schema.problems import BLEU, TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of, with_defaults
+from configs.schema.problems import TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of, with_defaults
 from configs.schema.section import Frozen, meant_name, written_as
 from configs.schema.training import Model, Training
 
@@ -59,7 +61,7 @@ class Pipeline(Frozen):
         """The columns that are read: of texts, of two texts beside one another, or of conversations."""
         if self.data.messages is not None:
             return (self.data.messages,)
-        names = (getattr(self.data, self.facts.input_column), self.data.text_pair)
+        names = (self.data.words or getattr(self.data, self.facts.input_column), self.data.text_pair)
         return tuple(name for name in names if name is not None)
 
     @property
@@ -105,6 +107,10 @@ class Pipeline(Frozen):
                 raise ValueError(
                     f"data.{name}: {self.problem} reads no column of that name: name its columns by {' and '.join(own)}"
                 )
+        if self.data.words is not None and not self.facts.has_spans:
+            raise ValueError(f"data.words: {self.problem} reads no words with tags: drop data.words and data.tags")
+        if self.data.words is not None and any(getattr(self.data, name) != Data.model_fields[name].default for name in own):
+            raise ValueError(f"data.words and data.tags stand instead of {' and '.join(own)}: drop data.{' and data.'.join(own)}")
         if not self.facts.is_number and (large := [name for name, value in self.gate.given_margins().items() if value >= 1]):
             raise ValueError(
                 f"gate: {' and '.join(large)} must be less than 1: the scores of {self.problem} are shares or nats; "
@@ -112,16 +118,23 @@ class Pipeline(Frozen):
             )
         if self.data.text_pair is not None and not self.facts.reads_pairs:
             raise ValueError(f"data.text_pair: {self.problem} reads one text: drop it")
-        if self.data.messages is not None and not self.facts.reads_messages:
-            raise ValueError(f"data.messages: {self.problem} reads no conversations: drop it")
-        if self.data.messages is not None and (other := [name for name in own if getattr(self.data, name) not in (None, name)]):
-            raise ValueError(f"data.{other[0]}: conversations hold what is read and what is answered: drop it, or data.messages")
         if self.contract.vocabulary != "may_grow" and not self.facts.has_labels:
             raise ValueError(f"contract.vocabulary: {self.problem} has no labels to hold against one: drop it")
         if self.gate.window is not None and self.data.time is None:
             raise ValueError(
                 "gate.window is of the newest test rows, and data.time names no column: set data.time, or drop gate.window"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _conversations_hold_both_sides(self) -> Self:
+        if self.data.messages is None:
+            return self
+        if not self.facts.reads_messages:
+            raise ValueError(f"data.messages: {self.problem} reads no conversations: drop it")
+        own = (self.facts.input_column, self.facts.target_column)
+        if other := [name for name in own if getattr(self.data, name) != name]:
+            raise ValueError(f"data.{other[0]}: conversations hold what is read and what is answered: drop it, or data.messages")
         return self
 
     @model_validator(mode="after")

@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from configs.schema import metrics as m
+from configs.schema.metrics import Metric, bleu_tokenizer_for
+
 ProblemName = Literal[
-    "text-classification", "multi-label-classification", "text-regression", "text-generation", "text2text-generation",
-    "summarization", "translation",
+    "text-classification", "multi-label-classification", "text-regression", "token-classification",
+    "text-generation", "text2text-generation", "summarization", "translation",
 ]  # fmt: skip
-BleuTokenizer = Literal["13a", "intl", "char", "zh", "none"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A metric's name, what people read for it, the unit that it is shown in, and whether more of it is better."""
-
-    name: str
-    title: str
-    unit: Literal["share", "number"]
-    higher_is_better: bool
-
-
-ACCURACY = Metric("accuracy", "accuracy", "share", True)
-PERPLEXITY = Metric("perplexity", "perplexity", "number", False)
-NLL = Metric("nll_per_token", "NLL per token, over all tokens", "number", False)
-EXACT_MATCH = Metric("exact_match", "exact match", "share", True)
-NLL_OF_ROWS = Metric("nll_per_token_row_mean", "NLL per token, mean of rows", "number", False)
-LIKELIHOOD = "log-likelihood per token, mean of rows"
-ROUGE_1 = Metric("rouge_1", "ROUGE-1", "share", True)
-ROUGE_2 = Metric("rouge_2", "ROUGE-2", "share", True)
-ROUGE_L = Metric("rouge_l", "ROUGE-L", "share", True)
-F1_ROWS = Metric("f1_rows", "F1 of rows", "share", True)
-MAE = Metric("mae", "mean absolute error", "number", False)
-BLEU = Metric("bleu", "BLEU", "share", True)
-CHRF = Metric("chrf", "chrF", "share", True)
-TER = Metric("ter", "TER", "share", False)
-
-TARGET_COLUMNS: dict[str, Literal["label", "labels", "number", "completion"]] = {
+TargetColumn = Literal["label", "labels", "spans", "number", "completion"]
+TARGET_COLUMNS: dict[str, TargetColumn] = {
     "label": "label",
     "labels": "labels",
+    "spans": "spans",
     "number": "number",
     "text": "completion",
 }
@@ -50,16 +26,16 @@ TARGET_COLUMNS: dict[str, Literal["label", "labels", "number", "completion"]] = 
 class ProblemFacts:
     """What a problem reads and says.
 
-    `target` is what a row has to be answered with: one label of a fixed set, any number of them, a number, or a text. `metrics` are
-    those that pages show. `primary` is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is
-    the one that a model's history draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask.
-    `reads_pairs`: it may read two texts beside one another. `reads_messages`: it may read
-    conversations. `pairs_tokenizers`: targets may have a tokenizer and a language of
-    their own. `continues_text`: answers go on where what was read ends. `family` is the problem whose rows, contract and networks
-    these are, where another's are: the two differ in their defaults and in how texts are scored.
+    `target` is what a row has to be answered with: one label of a fixed set, any number of them, any number of spans of the text
+    with a label each, a number, or a text. `metrics` are those that pages show. `primary` is the mean of what the gate compares of
+    rows, which `compared` says in words. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects
+    an answer, `examples` are two texts to ask. `reads_pairs`: it may read two texts beside one another. `reads_messages`: it may
+    read conversations. `pairs_tokenizers`: targets may have a tokenizer and a language of their own. `continues_text`: answers go
+    on where what was read ends. `family` is the problem whose rows, contract and networks these are, where another's are: the two
+    differ in their defaults and in how texts are scored.
     """
 
-    target: Literal["label", "labels", "number", "text"]
+    target: Literal["label", "labels", "spans", "number", "text"]
     metrics: tuple[Metric, ...]
     primary: Metric
     compared: str
@@ -75,7 +51,7 @@ class ProblemFacts:
     @property
     def has_labels(self) -> bool:
         """Whether targets are labels of a fixed set: there is a vocabulary to hold them against."""
-        return self.target in ("label", "labels")
+        return self.target in ("label", "labels", "spans")
 
     @property
     def has_classes(self) -> bool:
@@ -84,8 +60,13 @@ class ProblemFacts:
 
     @property
     def has_label_sets(self) -> bool:
-        """Whether each target is a set of labels (tasks/data/label_sets.py)."""
-        return self.target == "labels"
+        """Whether each target holds any number of labels: is a set of them, or spans with one each (tasks/data/label_sets.py)."""
+        return self.target in ("labels", "spans")
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether each target is spans of the text, with a label each (tasks/data/spans.py)."""
+        return self.target == "spans"
 
     @property
     def is_number(self) -> bool:
@@ -98,7 +79,7 @@ class ProblemFacts:
         return "prompt" if self.writes_text else "text"
 
     @property
-    def target_column(self) -> Literal["label", "labels", "number", "completion"]:
+    def target_column(self) -> TargetColumn:
         """The setting under `data` that names the column of targets."""
         return TARGET_COLUMNS[self.target]
 
@@ -110,10 +91,10 @@ class ProblemFacts:
 
 TEXT_TO_TEXT = ProblemFacts(
     target="text",
-    metrics=(NLL, PERPLEXITY, EXACT_MATCH, CHRF, ROUGE_L),
-    primary=NLL_OF_ROWS,
-    compared=LIKELIHOOD,
-    life_metric=PERPLEXITY,
+    metrics=(m.NLL, m.PERPLEXITY, m.EXACT_MATCH, m.CHRF, m.ROUGE_L),
+    primary=m.NLL_OF_ROWS,
+    compared=m.LIKELIHOOD,
+    life_metric=m.PERPLEXITY,
     feedback="correction",
     examples=("The meeting is moved to Thursday at nine.", "The parcel was left with a neighbour."),
     pairs_tokenizers=True,
@@ -122,14 +103,14 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     "text-classification": ProblemFacts(
         target="label",
         metrics=(
-            ACCURACY,
+            m.ACCURACY,
             Metric("f1_macro", "F1 macro", "share", True),
             Metric("log_loss", "log loss", "number", False),
             Metric("expected_calibration_error", "calibration error", "share", False),
         ),
-        primary=ACCURACY,
-        compared=ACCURACY.title,
-        life_metric=ACCURACY,
+        primary=m.ACCURACY,
+        compared=m.ACCURACY.title,
+        life_metric=m.ACCURACY,
         feedback="label",
         examples=("Where is my refund?", "I cannot log in any more"),
         reads_pairs=True,
@@ -137,14 +118,14 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     "multi-label-classification": ProblemFacts(
         target="labels",
         metrics=(
-            F1_ROWS,
+            m.F1_ROWS,
             Metric("subset_accuracy", "whole sets right", "share", True),
             Metric("f1_micro", "F1 micro", "share", True),
             Metric("f1_macro", "F1 macro", "share", True),
         ),
-        primary=F1_ROWS,
+        primary=m.F1_ROWS,
         compared="F1 of each row's labels",
-        life_metric=F1_ROWS,
+        life_metric=m.F1_ROWS,
         feedback="label",
         examples=("The invoice is wrong and I cannot log in", "Where is my refund?"),
         reads_pairs=True,
@@ -152,24 +133,40 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     "text-regression": ProblemFacts(
         target="number",
         metrics=(
-            MAE,
+            m.MAE,
             Metric("rmse", "root mean squared error", "number", False),
             Metric("r2", "R squared", "number", True),
             Metric("rank_correlation", "rank correlation", "number", True),
         ),
-        primary=MAE,
-        compared=MAE.title,
-        life_metric=MAE,
+        primary=m.MAE,
+        compared=m.MAE.title,
+        life_metric=m.MAE,
         feedback="label",
         examples=("The parcel came two days late and the box was open.", "All as promised."),
         reads_pairs=True,
     ),
+    "token-classification": ProblemFacts(
+        target="spans",
+        metrics=(
+            m.F1_ROWS,
+            Metric("rows_right", "texts all right", "share", True),
+            Metric("f1_micro", "F1 micro", "share", True),
+            Metric("precision_micro", "precision", "share", True),
+            Metric("recall_micro", "recall", "share", True),
+            Metric("f1_macro", "F1 macro", "share", True),
+        ),
+        primary=m.F1_ROWS,
+        compared="F1 of each text's entities, place and type exact",
+        life_metric=m.F1_ROWS,
+        feedback="label",
+        examples=("Ada Lovelace wrote to Charles Babbage in London.", "The meeting with Acme is in Oslo on Monday."),
+    ),
     "text-generation": ProblemFacts(
         target="text",
-        metrics=(NLL, PERPLEXITY, EXACT_MATCH, ROUGE_L),
-        primary=NLL_OF_ROWS,
-        compared=LIKELIHOOD,
-        life_metric=PERPLEXITY,
+        metrics=(m.NLL, m.PERPLEXITY, m.EXACT_MATCH, m.ROUGE_L),
+        primary=m.NLL_OF_ROWS,
+        compared=m.LIKELIHOOD,
+        life_metric=m.PERPLEXITY,
         feedback="correction",
         examples=("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
         continues_text=True,
@@ -178,14 +175,14 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     "text2text-generation": TEXT_TO_TEXT,
     "summarization": replace(
         TEXT_TO_TEXT,
-        metrics=(NLL, PERPLEXITY, ROUGE_1, ROUGE_2, ROUGE_L),
+        metrics=(m.NLL, m.PERPLEXITY, m.ROUGE_1, m.ROUGE_2, m.ROUGE_L),
         examples=(
             "The meeting on Thursday is moved to nine, as the large room is taken at ten. Minutes will be sent on Friday.",
             "Nobody was in, so the parcel was left with a neighbour. A card with the name is in the letter box.",
         ),
         family="text2text-generation",
     ),
-    "translation": replace(TEXT_TO_TEXT, metrics=(NLL, PERPLEXITY, BLEU, CHRF, TER), family="text2text-generation"),
+    "translation": replace(TEXT_TO_TEXT, metrics=(m.NLL, m.PERPLEXITY, m.BLEU, m.CHRF, m.TER), family="text2text-generation"),
 }
 # What a problem has for settings that a config leaves out, where it is other than the section's own default.
 DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
@@ -196,8 +193,6 @@ DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
     },
     "translation": {"data": {"prompt": "source", "completion": "target"}, "evaluation": {"max_new_tokens": 128}},
 }
-CHINESE = {"zh", "zho", "cmn", "yue", "wuu", "lzh"}  # codes of languages as networks have them, by their first part
-WITHOUT_SPACES = {"ja", "jpn", "th", "tha", "lo", "lao", "km", "khm", "my", "mya", "bo", "bod", "dz", "dzo"}
 
 
 def with_defaults(config: dict[str, object]) -> dict[str, object]:
@@ -210,18 +205,12 @@ def with_defaults(config: dict[str, object]) -> dict[str, object]:
         return {**config, "problem": "multi-label-classification"}
     problem, filled = str(config.get("problem")), dict(config)
     defaults = {section: dict(values) for section, values in DEFAULTS.get(problem, {}).items()}
-    if problem in FACTS and BLEU in FACTS[problem].metrics:
+    if problem in FACTS and m.BLEU in FACTS[problem].metrics:
         defaults.setdefault("evaluation", {})["bleu_tokenizer"] = bleu_tokenizer_for(_target_language(config))
     for section, values in defaults.items():
         own = config.get(section, {})
         filled[section] = {**values, **own} if isinstance(own, dict) else own
     return filled
-
-
-def bleu_tokenizer_for(language: str) -> BleuTokenizer:
-    """How BLEU parts texts of a language into words: Chinese and others without spaces by their characters, else 13a."""
-    code = re.split(r"[_-]", language.lower())[0]
-    return "zh" if code in CHINESE else "char" if code in WITHOUT_SPACES else "13a"
 
 
 def _target_language(config: dict[str, object]) -> str:

@@ -151,7 +151,7 @@ def _remembered_version(memory: Path, versions: Path) -> str | None:
 def _open_traffic_log(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Traffic:
     """The traffic log; a helper process prepares corrections as it does the data, since they may be long."""
     from tasks.data.redaction.redact import OVER_BUDGET
-    from tasks.serving.feedback_cleaning import recipe_of
+    from tasks.serving.feedback_cleaning import corrections_cleaner, recipe_of
     from tasks.serving.text_preparation import prepare_texts
     from tasks.traffic.log import open_traffic
 
@@ -163,6 +163,8 @@ def _open_traffic_log(pipeline: Pipeline, home: Home, preparing: RestartedProces
             raise InputError(OVER_BUDGET)
         return [text for text in ready if text is not None]
 
+    if pipeline.facts.has_spans:
+        return open_traffic(home.path, pipeline.name, home.traffic_url, corrections_cleaner(clean))
     # A number is no text that could hold personal data, though its digits may look like a telephone number.
     return open_traffic(home.path, pipeline.name, home.traffic_url, None if pipeline.facts.is_number else clean)
 

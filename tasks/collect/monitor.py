@@ -66,7 +66,7 @@ def collect_look(pipeline: Pipeline, version: str, state: LookState, results: Lo
     payload = payload_of(pipeline, version, window, results.findings)
     look = page.look_of(number, now, payload)
     looks = (*state.earlier, look)
-    classifies = pipeline.facts.has_classes
+    has_classes = pipeline.facts.has_classes
     audited = (*state.audited, *audited_levels([(now, payload)]))
     return page.LookReport(
         pipeline=pipeline.name,
@@ -82,7 +82,7 @@ def collect_look(pipeline: Pipeline, version: str, state: LookState, results: Lo
         served_since=state.since,
         words=changed_words_of(reference, window),
         texts=novel_texts_of(reference, window),
-        classes=changed_shares_of(reference.rows, window.rows, "prediction") if classifies else (),
+        classes=changed_shares_of(reference.rows, window.rows, "prediction") if has_classes else (),
         languages=changed_shares_of(reference.rows, window.rows, "language"),
         lengths=changed_lengths_of(reference.rows, window.rows),
         levels=_levels(pipeline, reference, looks, audited, state.since),
@@ -107,7 +107,9 @@ def _levels(
 
 def _page_metric(pipeline: Pipeline) -> str:
     """The metric that the page draws over time: what audits measure."""
-    return {"label": "accuracy", "labels": "f1_rows", "number": "mae", "text": "accepted_answers"}[pipeline.facts.target]
+    return {"label": "accuracy", "labels": "f1_rows", "spans": "f1_rows", "number": "mae", "text": "accepted_answers"}[
+        pipeline.facts.target
+    ]
 
 
 def payload_of(pipeline: Pipeline, version: str, window: TrafficWindow, findings: tuple[Finding, ...]) -> dict[str, Any]:

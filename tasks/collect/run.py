@@ -11,6 +11,7 @@ from configs.schema import Pipeline
 from tasks.collect import run_rows as rows
 from tasks.collect import training
 from tasks.collect.run_scores import better_rules, scores_of_systems
+from tasks.collect.run_spans import span_report
 from tasks.common.files import folder_bytes
 from tasks.context import TrainingRun
 from tasks.decide import recent_rows
@@ -95,6 +96,7 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         errors=_worst_errors(findings, home),
         generations=rows.worst_generations(findings, home) if facts.writes_text else (),
         numbers=rows.number_fit(findings, home) if facts.is_number else None,
+        spans=span_report(findings, home) if facts.has_spans else None,
         judge=rows.judge_summary(findings.scores.further),
         scorers=rows.scorer_rows(findings.scores.further),
         cost=_cost(findings),
@@ -104,6 +106,8 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
 
 def _class_rows(findings: Findings) -> tuple[ClassRow, ...]:
     facts = findings.pipeline.facts
+    if facts.has_spans:
+        return ()
     if facts.has_label_sets:
         return rows.label_scores(findings)
     return rows.class_scores(findings) if facts.has_classes else ()
@@ -111,6 +115,8 @@ def _class_rows(findings: Findings) -> tuple[ClassRow, ...]:
 
 def _worst_errors(findings: Findings, home: Home) -> tuple[WorstError, ...]:
     facts = findings.pipeline.facts
+    if facts.has_spans:
+        return ()
     if facts.has_label_sets:
         return rows.worst_label_sets(findings, home)
     return rows.worst_errors(findings, home) if facts.has_classes else ()

@@ -55,14 +55,13 @@ def class_scores(findings: Findings) -> tuple[page.ClassRow, ...]:
 
 def label_scores(findings: Findings) -> tuple[page.ClassRow, ...]:
     """Recall, with its interval, precision and F1 of each label that a test row has, where targets are sets."""
-    from tasks.data.label_sets import all_labels
+    from tasks.data.label_sets import all_labels, label_flags
     from tasks.problems.metrics.multi_label import label_scores as scores_of
-    from tasks.problems.multi_label_classification import flags_of
 
     frame, groups = findings.challenger.frame, groups_of(findings.challenger)
     labels = all_labels(frame["target"])
-    targets, answers = (flags_of(frame[name], labels) for name in ("target", "prediction"))
-    theirs = None if findings.champion is None else flags_of(findings.champion.frame["prediction"], labels)
+    targets, answers = (label_flags(frame[name], labels) for name in ("target", "prediction"))
+    theirs = None if findings.champion is None else label_flags(findings.champion.frame["prediction"], labels)
     precision, recall, f1 = scores_of(targets, answers)
     class_rows = []
     for place, label in enumerate(labels):

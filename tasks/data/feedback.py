@@ -19,11 +19,12 @@ from configs.errors import InfraError
 from configs.schema import ProblemName, facts_of
 from tasks.common.files import replaced_file
 from tasks.common.workspace import world_faults
-from tasks.data.label_sets import labels_of, write_label_set
+from tasks.data.label_sets import labels_of, rename_labels
 from tasks.data.labels import by_fold, canonical_label, respell_label
 from tasks.data.normalise import key_text, unusable_reason
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import Redactor
+from tasks.data.spans import read_correction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +62,15 @@ def labelled_answers(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Litera
     return newest.sort_values(["time", "id"], ignore_index=True)
 
 
+def with_own_spans(labelled: pd.DataFrame) -> pd.DataFrame:
+    """Answers whose label is corrected spans, with those as they are kept; without those that were corrected for another text."""
+    import pandas as pd
+
+    spans = [read_correction(value, text) for value, text in zip(labelled["label"], labelled["text"], strict=True)]
+    corrected = labelled.assign(label=pd.Series(spans, index=labelled.index, dtype=object))
+    return corrected[corrected["label"].notna()].reset_index(drop=True)
+
+
 def accepted_answers(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Callable[[list[str]], list[str]]) -> pd.Series:
     """By row, whether the newest audit of an answer found nothing to correct: 1 or 0, NaN where there is no audit.
 
@@ -88,6 +98,7 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
     import pyarrow as pa
 
     rows = labelled_answers(answers, feedback, kind=facts_of(problem).feedback)
+    rows = with_own_spans(rows) if facts_of(problem).has_spans else rows
     texts = rows[["text", "label"]]
     usable = texts.map(lambda text: unusable_reason(text) is None).all(axis=1) & (texts.map(len).max(axis=1) <= max_characters)
     rows = rows[usable].sort_values("id")
@@ -157,10 +168,12 @@ def sets_spelled_as_known(sets: Sequence[str | None], known: set[str], redactor:
     """Sets of labels that people wrote, each label as `spelled_as_known` has it; None where one of them has no spelling."""
     parts = [() if each is None else labels_of(each) for each in sets]
     spelled = iter(spelled_as_known([label for part in parts for label in part], known, redactor))
-    spelled_sets = [[next(spelled) for _ in part] for part in parts]
+    names = [{label: next(spelled) for label in part} for part in parts]
     return [
-        None if each is None or None in labels else write_label_set(label for label in labels if label is not None)
-        for each, labels in zip(sets, spelled_sets, strict=True)
+        None
+        if each is None or None in own.values()
+        else rename_labels(each, {old: new for old, new in own.items() if new is not None})
+        for each, own in zip(sets, names, strict=True)
     ]
 
 

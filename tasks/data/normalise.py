@@ -32,17 +32,25 @@ _BLANK_LINES = re.compile(" ?\n(?: ?\n)+ ?")
 _SHORT = 500  # characters; shorter texts are composed at once, whatever they hold
 _MOST_MARKS = 32
 _EDGE = re.compile(" ?\n ?")
+# What is replaced, in this order, once a text is composed; and then, unless its layout counts.
+Rules = tuple[tuple[re.Pattern[str], str], ...]
+SIGNS: Rules = ((_LINE_END, "\n"), (_INVISIBLE, ""), (_SPACE, " "))
+SPACING: Rules = ((_RUN, " "), (_BLANK_LINES, "\n\n"), (_EDGE, "\n"))
 
 
 def normalise_text(text: str, layout: bool = False) -> str:
     """Bring a text to its one form; with `layout` its spaces and line breaks are kept."""
     if MARK in text:
         return map_parts(lambda part: normalise_text(part, layout), text)
-    if text.isascii() and text.isprintable():  # the common case: nothing to compose, nothing to remove
-        return text if layout or ("  " not in text and text == text.strip(" ")) else _collapse_spaces(text)
-    text = compose_unicode(text)
-    text = _SPACE.sub(" ", _INVISIBLE.sub("", _LINE_END.sub("\n", text)))
-    return text if layout else _collapse_spaces(text)
+    if is_plain(text, layout):
+        return text
+    text = _substitute_all(SIGNS, compose_unicode(text))
+    return text if layout else _substitute_all(SPACING, text).strip()
+
+
+def is_plain(text: str, layout: bool = False) -> bool:
+    """Whether a text is in its one form, as most are: nothing to compose, nothing to remove, no spaces to collapse."""
+    return text.isascii() and text.isprintable() and (layout or ("  " not in text and text == text.strip(" ")))
 
 
 def unusable_reason(text: str) -> str | None:
@@ -76,21 +84,23 @@ def compose_unicode(text: str) -> str:
 
     No language writes more than a few on a letter, and Unicode's stream-safe form allows 30.
     """
-    if len(text) > _SHORT and not text.isascii():
-        text = "".join(_limit_combining_marks(text))
+    text = "".join(text[start:end] for start, end in stretches_to_compose(text))
     return unicodedata.normalize("NFC", text)
 
 
-def _limit_combining_marks(text: str) -> Iterator[str]:
+def stretches_to_compose(text: str) -> Iterator[tuple[int, int]]:
+    """The stretches (start, end) of a text that are composed: all but what is beyond the limit of a run of combining marks."""
     start = run = 0
-    for at, character in enumerate(text):
+    for at, character in enumerate(text) if len(text) > _SHORT and not text.isascii() else ():
         run = run + 1 if unicodedata.combining(character) else 0
         if run == _MOST_MARKS:
-            yield text[start : at + 1]
+            yield start, at + 1
         if run >= _MOST_MARKS:
             start = at + 1
-    yield text[start:]
+    yield start, len(text)
 
 
-def _collapse_spaces(text: str) -> str:
-    return _EDGE.sub("\n", _BLANK_LINES.sub("\n\n", _RUN.sub(" ", text))).strip()
+def _substitute_all(rules: Rules, text: str) -> str:
+    for pattern, replacement in rules:
+        text = pattern.sub(replacement, text)
+    return text

@@ -21,6 +21,10 @@ def problem_of(name: ProblemName) -> Problem:
             from tasks.problems.multi_label_classification import MultiLabelClassification
 
             return MultiLabelClassification()
+        case "token-classification":
+            from tasks.problems.token_classification import TokenClassification
+
+            return TokenClassification()
         case "text-regression":
             from tasks.problems.text_regression import TextRegression
 

@@ -16,6 +16,7 @@ from tasks.problems.types import (
     EncodedRows,
     Example,
     Floats,
+    Loss,
     Network,
     NetworkAnswer,
     ScoredBaseline,
@@ -152,6 +153,13 @@ class Problem(Measure):
         """Rows, read already, as token ids with their target; cut to `spec.max_length`."""
 
     @abstractmethod
+    def collator(self, network: Network) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
+        """Encoded rows -> one padded batch."""
+
+    def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
+        """The loss of outputs and encoded targets, summed over rows (or tokens) and divided by those of the accumulated batch."""
+        raise NotImplementedError(f"{type(self).__name__} makes its own trainer")
+
     def make_trainer(
         self,
         network: Network,
@@ -160,8 +168,22 @@ class Problem(Measure):
         settings: dict[str, object],
         extend: Callable[[type[Trainer]], type[Trainer]],
     ) -> Trainer:
-        """The Trainer of rows with their answers; `settings` are the arguments that all problems share, `extend` makes its class
-        keep checkpoints as ours are."""
+        """The Trainer of rows with their answers, by `collator` and `loss_of`.
+
+        `settings` are the arguments that all problems share, `extend` makes its class keep checkpoints as ours are.
+        """
+        from transformers import Trainer, TrainingArguments
+
+        trainer = extend(Trainer)(
+            model=network.model,
+            args=TrainingArguments(**settings, label_names=["labels"]),
+            train_dataset=rows.train,
+            eval_dataset=rows.held_out or None,
+            data_collator=self.collator(network),
+            compute_loss_func=self.loss_of(network, rows, objective),
+        )
+        trainer._loss_shifts_labels = False  # targets stand beside their inputs: every one counts
+        return trainer
 
     # --- answers ---
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from configs.errors import InputError
-from configs.schema import Supervised
 from tasks.common.bases import earlier_pooling_of, pooling_of
 from tasks.problems import classifier
 from tasks.problems.base import Problem
@@ -20,7 +19,6 @@ from tasks.problems.types import (
     EARLIER,
     Adapt,
     Autocast,
-    EncodedRows,
     Example,
     Network,
     NetworkAnswer,
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
     from torch import nn
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from tasks.problems.probing import Probe
 
@@ -59,12 +57,6 @@ class EncoderHead(Problem):
     @abstractmethod
     def encode_target(self, spec: Spec, target: str) -> int | float | list[float]:
         """A row's target as its loss takes it; KeyError where the network has no such label."""
-
-    @abstractmethod
-    def loss_of(
-        self, network: Network, rows: EncodedRows, objective: Supervised
-    ) -> Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor | int | None], torch.Tensor]:
-        """The loss of logits and encoded targets, summed over rows and divided by the rows of the whole accumulated batch."""
 
     @abstractmethod
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:
@@ -111,26 +103,8 @@ class EncoderHead(Problem):
             {"input_ids": row, "labels": self.encode_target(spec, target)} for row, target in zip(ids, rows["target"], strict=True)
         ]
 
-    def make_trainer(
-        self,
-        network: Network,
-        rows: EncodedRows,
-        objective: Supervised,
-        settings: dict[str, object],
-        extend: Callable[[type[Trainer]], type[Trainer]],
-    ) -> Trainer:
-        from transformers import Trainer, TrainingArguments
-
-        trainer = extend(Trainer)(
-            model=network.model,
-            args=TrainingArguments(**settings, label_names=["labels"]),
-            train_dataset=rows.train,
-            eval_dataset=rows.held_out or None,
-            data_collator=classifier.collate_rows(network.pad_id),
-            compute_loss_func=self.loss_of(network, rows, objective),
-        )
-        trainer._loss_shifts_labels = False  # one target a row: nothing is shifted, every row counts
-        return trainer
+    def collator(self, network: Network) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
+        return classifier.collate_rows(network.pad_id)
 
     def answer_texts(
         self, network: Network, texts: Sequence[str], writing: Writing, batch_size: int, autocast: Autocast

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from configs.schema import Supervised
-from tasks.data.label_sets import all_labels, labels_of, write_label_set
+from tasks.data.label_sets import all_labels, label_flags, labels_of, write_label_set
 from tasks.problems import metrics
 from tasks.problems.baselines import multi_label as baselines
 from tasks.problems.encoder_head import EncoderHead, text_logits, text_vectors
@@ -21,6 +21,7 @@ from tasks.problems.types import (
     DifferenceScale,
     EncodedRows,
     Floats,
+    Loss,
     Network,
     NetworkAnswer,
     ScoredBaseline,
@@ -53,7 +54,7 @@ class MultiLabelClassification(EncoderHead):
     def with_targets(self, spec: Spec, targets: Sequence[str]) -> Spec:
         """Its labels, and the share of rows of each, which the head starts from."""
         labels = all_labels(targets)
-        shares = (flags_of(targets, labels).sum(axis=0) + 1) / (len(targets) + 2)
+        shares = (label_flags(targets, labels).sum(axis=0) + 1) / (len(targets) + 2)
         return replace(spec, labels=labels, shares=tuple(shares.tolist()))
 
     def head_size(self, spec: Spec) -> int:
@@ -73,9 +74,7 @@ class MultiLabelClassification(EncoderHead):
         there = set(labels_of(target))
         return [float(label in there) for label in spec.labels]
 
-    def loss_of(
-        self, network: Network, rows: EncodedRows, objective: Supervised
-    ) -> Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor | int | None], torch.Tensor]:
+    def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
         return _label_loss
 
     def fit_thresholds(self, logits: npt.NDArray[np.float32], targets: Sequence[Sequence[float]]) -> tuple[float, ...]:
@@ -111,7 +110,7 @@ class MultiLabelClassification(EncoderHead):
         answers = self.read_logits(network.spec, logits)
         predictions = [answer.prediction for answer in answers]
         labels = all_labels([*rows["target"], *predictions])
-        targets, flags = flags_of(rows["target"], labels), flags_of(predictions, labels)
+        targets, flags = label_flags(rows["target"], labels), label_flags(predictions, labels)
         confidence = np.array([answer.score for answer in answers], dtype=np.float64)
         frame = rows[stored_columns(rows)].assign(prediction=predictions, f1=row_f1(targets, flags), confidence=confidence)
         return ScoredRows(frame, metrics.label_set_metrics(targets, flags))
@@ -125,7 +124,7 @@ class MultiLabelClassification(EncoderHead):
 
     def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[ScoredBaseline, ...]:
         labels = all_labels([*train["target"], *test["target"]])
-        known, targets = flags_of(train["target"], labels), flags_of(test["target"], labels)
+        known, targets = label_flags(train["target"], labels), label_flags(test["target"], labels)
         lexical = baselines.tfidf_each_label(train["text"].tolist(), known, test["text"].tolist())
         return tuple(_scored_baseline(each, targets) for each in (baselines.commonest_set(known, len(test)), lexical))
 
@@ -135,18 +134,9 @@ class MultiLabelClassification(EncoderHead):
         labels = all_labels([*train["target"], *test["target"]])
         few = train.iloc[np.linspace(0, len(train) - 1, min(len(train), NEIGHBOURS)).astype(int)]
         known, points = (text_vectors(network, frame["text"].tolist(), how) for frame in (few, test))
-        nearest = baselines.nearest_row(known, flags_of(few["target"], labels), points)
-        scored = (*lexical, _scored_baseline(nearest, flags_of(test["target"], labels)))
+        nearest = baselines.nearest_row(known, label_flags(few["target"], labels), points)
+        scored = (*lexical, _scored_baseline(nearest, label_flags(test["target"], labels)))
         return ScoredBaselines(scored, points if network.model.pooling == "mean" else None)  # monitors compare means over tokens
-
-
-def flags_of(targets: Sequence[str] | pd.Series, labels: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """(n, labels): which of the labels each set holds."""
-    place = {label: number for number, label in enumerate(labels)}
-    flags = np.zeros((len(targets), len(labels)), dtype=bool)
-    for row, target in enumerate(targets):
-        flags[row, [place[label] for label in labels_of(target) if label in place]] = True
-    return flags
 
 
 def _sigmoid(logits: npt.NDArray[np.float32]) -> Floats:

@@ -11,13 +11,13 @@ from tasks.problems import seq2seq
 from tasks.problems.baselines import written
 from tasks.problems.likelihood import log_likelihoods
 from tasks.problems.text_writer import TextWriter
-from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec, Writing
+from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Loss, Network, Spec, Writing
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
     from torch import nn
-    from transformers import PretrainedConfig, PreTrainedModel, Trainer
+    from transformers import PretrainedConfig, PreTrainedModel
 
     from tasks.problems.probing import Probe
 
@@ -67,31 +67,14 @@ class Text2TextGeneration(TextWriter):
     def encode_rows(self, tokenizer: seq2seq.PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         return seq2seq.encode_pairs(tokenizer, rows, spec.max_length)
 
-    def make_trainer(
-        self,
-        network: Network,
-        rows: EncodedRows,
-        objective: Supervised,
-        settings: dict[str, object],
-        extend: Callable[[type[Trainer]], type[Trainer]],
-    ) -> Trainer:
-        from transformers import Trainer, TrainingArguments
+    def collator(self, network: Network) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
+        return seq2seq.collate_pairs(network.tokenizer)
 
-        trainer = extend(Trainer)(
-            model=network.model,
-            args=TrainingArguments(**settings, label_names=["labels"]),
-            train_dataset=rows.train,
-            eval_dataset=rows.held_out or None,
-            data_collator=seq2seq.collate_pairs(network.tokenizer),
-            compute_loss_func=seq2seq.token_loss(objective.label_smoothing),
-        )
-        trainer._loss_shifts_labels = False  # they stand beside their decoder's inputs: every one counts
-        return trainer
+    def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
+        return seq2seq.token_loss(objective.label_smoothing)
 
     def log_likelihoods(self, network: Network, examples: list[Example], batch_size: int, autocast: Autocast) -> Floats:
-        return log_likelihoods(
-            network.model, examples, seq2seq.collate_pairs(network.tokenizer), batch_size, autocast, shifted=False
-        )
+        return log_likelihoods(network.model, examples, self.collator(network), batch_size, autocast, shifted=False)
 
     def write_answers(self, network: Network, texts: Sequence[str], writing: Writing, batch_size: int) -> list[str]:
         return seq2seq.write_targets(network, texts, writing, batch_size)

@@ -15,6 +15,7 @@ from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, 
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
     from torch import nn
     from transformers import PretrainedConfig, PreTrainedTokenizerBase, Trainer
 
@@ -59,6 +60,9 @@ class TextGeneration(TextWriter):
             return encode_conversations(tokenizer, rows, spec.max_length, earlier=False)
         return decoder.encode_completions(tokenizer, rows, spec.max_length)
 
+    def collator(self, network: Network) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
+        return decoder.collate_rows(network.pad_id)
+
     def make_trainer(
         self,
         network: Network,
@@ -72,7 +76,6 @@ class TextGeneration(TextWriter):
         from trl import SFTConfig, SFTTrainer
 
         tokenizer = network.tokenizer
-        pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
         prepared = {"dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": network.spec.max_length, "packing": False}
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
@@ -82,11 +85,11 @@ class TextGeneration(TextWriter):
             train_dataset=Dataset.from_list(rows.train),
             eval_dataset=Dataset.from_list(rows.held_out) if rows.held_out else None,
             processing_class=tokenizer,
-            data_collator=decoder.collate_rows(int(pad_id)),
+            data_collator=self.collator(network),
         )
 
     def log_likelihoods(self, network: Network, examples: list[Example], batch_size: int, autocast: Autocast) -> Floats:
-        return log_likelihoods(network.model, examples, decoder.collate_rows(network.pad_id), batch_size, autocast, shifted=True)
+        return log_likelihoods(network.model, examples, self.collator(network), batch_size, autocast, shifted=True)
 
     def write_answers(self, network: Network, texts: Sequence[str], writing: Writing, batch_size: int) -> list[str]:
         return decoder.generate_answers(network, texts, writing, batch_size)

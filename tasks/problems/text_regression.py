@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from tasks.problems.types import (
     DifferenceScale,
     EncodedRows,
     Floats,
+    Loss,
     Network,
     NetworkAnswer,
     ScoredBaseline,
@@ -52,9 +53,7 @@ class TextRegression(EncoderHead):
     def encode_target(self, spec: Spec, target: str) -> float:
         return (float(target) - spec.location) / spec.spread
 
-    def loss_of(
-        self, network: Network, rows: EncodedRows, objective: Supervised
-    ) -> Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor | int | None], torch.Tensor]:
+    def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
         return _huber_loss
 
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:

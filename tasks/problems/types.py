@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     import pandas as pd
+    import torch
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
@@ -30,6 +31,7 @@ TaskType = Literal["FEATURE_EXTRACTION", "CAUSAL_LM", "SEQ_2_SEQ_LM"]  # peft's 
 Example = dict[str, Any]  # a row as a Trainer reads it: "input_ids", and "labels" where it has a target
 Adapt = Callable[["nn.Module"], "nn.Module"]  # puts a spec's adapter into a base
 Autocast = Callable[[], "AbstractContextManager[object]"]  # a fresh context of the precision to compute in
+Loss = Callable[..., "torch.Tensor"]  # (outputs, labels, num_items_in_batch: those of the accumulated batch) -> a scalar
 EARLIER: Literal["earlier"] = "earlier"  # the pooling of a stored network that does not name it: as the rule of its day has it
 
 
@@ -177,10 +179,12 @@ class DifferenceScale:
 
 
 class NetworkAnswer(NamedTuple):
-    """A network's answer to one text: a label or a text, and its probability where it has one."""
+    """A network's answer to one text: a label or a text, and its probability where it has one; of spans each one's score too."""
 
     prediction: str
     score: float | None
+    parts: tuple[float, ...] = ()
+    entities: str | None = None  # of spans, once they are put into the caller's text: as tasks/data/spans.py writes them
 
 
 def padding_token(tokenizer: PreTrainedTokenizerBase) -> int:

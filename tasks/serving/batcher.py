@@ -24,11 +24,15 @@ log = logging.getLogger(__name__)
 
 
 class Prediction(NamedTuple):
-    """A model's answer to one text: the text as it saw it, the prediction, and its probability where it has one."""
+    """A model's answer to one text: the text as it saw it, the prediction, and its probability where it has one.
+
+    `entities`: of spans, those that the caller is told, as JSON: each in the characters of the text that was sent, with its score.
+    """
 
     text: str
     prediction: str
     score: float | None
+    entities: str | None = None
 
 
 class AnsweringModel(Protocol):

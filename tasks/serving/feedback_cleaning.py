@@ -7,6 +7,7 @@ from collections.abc import Callable
 from configs.schema import Pipeline
 from tasks.common.home import Home
 from tasks.data.redaction.key import redaction_key
+from tasks.data.spans import correction_labels, rename_correction
 from tasks.serving.text_preparation import Recipe, prepare_texts
 
 Clean = Callable[[list[str]], list[str]]
@@ -16,6 +17,17 @@ def recipe_of(pipeline: Pipeline, home: Home) -> Recipe:
     """How labels and corrections of a pipeline's answers are prepared."""
     redact, layout = pipeline.data.redact, pipeline.facts.writes_text
     return Recipe(layout, redact.entities, redaction_key(home.path), redact.ner_model) if redact.enabled else Recipe(layout, None)
+
+
+def corrections_cleaner(clean: Clean) -> Clean:
+    """Corrected spans with their labels cleaned: to a redactor their places may look like personal numbers. A thumb stays."""
+
+    def cleaned(values: list[str]) -> list[str]:
+        labels = sorted({label for value in values if value for label in correction_labels(value)})
+        names = dict(zip(labels, clean(labels), strict=True))
+        return [rename_correction(value, names) if value else value for value in values]
+
+    return cleaned
 
 
 def feedback_cleaner(pipeline: Pipeline, home: Home) -> Clean:

@@ -15,14 +15,16 @@ from configs.errors import InfraError, InputError
 from configs.schema import Decoding, facts_of
 from tasks.common.bases import base_files, find_base, read_base
 from tasks.common.files import atomic_folder, is_valid
-from tasks.data.normalise import normalise_text
+from tasks.data.alignment import Alignment
+from tasks.data.label_sets import labels_of
 from tasks.data.redaction.key import key_id, redaction_key
-from tasks.data.redaction.redact import Redactor
+from tasks.data.redaction.redact import OVER_BUDGET, Redactor
+from tasks.data.spans import spans_of, write_entities
 from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, build_network, read_spec, save_spec
 from tasks.problems import problem_of
-from tasks.problems.types import Network, Spec, Writing
-from tasks.serving.text_preparation import PreparedTexts, Recipe
+from tasks.problems.types import Network, NetworkAnswer, Spec, Writing
+from tasks.serving.text_preparation import PreparedTexts, Recipe, prepare_with
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,45 +69,69 @@ class PackagedModel:
     @property
     def recipe(self) -> Recipe:
         """How it prepares texts, for another process."""
-        redactor = self.redactor
+        redactor, layout, places = self.redactor, self.preparation.layout, self._places
         if redactor is None:
-            return Recipe(self.preparation.layout, None)
-        return Recipe(self.preparation.layout, redactor.entities, redactor.key, redactor.ner_model)
+            return Recipe(layout, None, places=places)
+        return Recipe(layout, redactor.entities, redactor.key, redactor.ner_model, places)
+
+    @property
+    def _places(self) -> bool:
+        return facts_of(self.network.spec.problem).has_spans
 
     def prepare(self, texts: Sequence[str]) -> list[str]:
         """Normalise and redact, as in the snapshot: the form that is logged; the network reads its own view of it.
 
         InputError where the search of a text for personal data is over its budget.
         """
-        clean = [normalise_text(str(text), self.preparation.layout) for text in texts]
-        return self.redactor.redact(clean) if self.redactor else clean
+        prepared = self.prepare_each([str(text) for text in texts])
+        if None in prepared:
+            raise InputError(f"text {prepared.index(None) + 1} of {len(texts)}: {OVER_BUDGET}: leave it out")
+        return [text for text in prepared if text is not None]
 
     def prepare_each(self, texts: Sequence[str]) -> list[str | None]:
         """As `prepare`, but None for a text over its budget; what is prepared already stays as it is."""
         raw = [text for text in texts if not isinstance(text, PreparedTexts)]
-        clean: list[str] = [normalise_text(text, self.preparation.layout) for text in raw]
-        fresh = iter(self.redactor.redact_each(clean) if self.redactor else clean)
+        fresh = iter(prepare_with(self.redactor, raw, layout=self.preparation.layout, places=self._places))
         return [text if isinstance(text, PreparedTexts) else next(fresh) for text in texts]
 
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
-        """Raw texts -> one line each.
+        """Raw texts -> one line each, as `answer_table` has it."""
+        return self.answer_table(self.answer(texts, batch_size))
 
-        `label`, or `labels` as a JSON list, and `score`, its probability; `number`; or `text`, the answer.
+    def answer(self, texts: Sequence[str], batch_size: int = 64) -> list[NetworkAnswer]:
+        """Raw texts -> one answer each, as it is logged and compared."""
+        if not texts:
+            return []
+        how = autocast(numerics(self.preparation.precision))  # type: ignore[arg-type]
+        problem, ready = problem_of(self.network.spec.problem), self.prepare(texts)
+        answers = problem.answer_texts(self.network, ready, self.preparation.writing, batch_size, how)
+        return [with_entities(*pair) for pair in zip(ready, answers, strict=True)] if self._places else answers
+
+    def answer_table(self, answers: Sequence[NetworkAnswer]) -> pd.DataFrame:
+        """One line an answer.
+
+        `label`, or `labels`, a list, and `score`, its probability; `entities`, a list of {label, start, end, score} in characters
+        of the raw text, and `score`; `number`; or `text`, the answer.
         """
         import pandas as pd
 
-        spec, ready = self.network.spec, self.prepare(texts) if texts else []
-        how = autocast(numerics(self.preparation.precision))  # type: ignore[arg-type]
-        problem, writing = problem_of(spec.problem), self.preparation.writing
-        answers = problem.answer_texts(self.network, ready, writing, batch_size, how) if ready else []
-        predictions = [answer.prediction for answer in answers]
-        facts = facts_of(spec.problem)
+        predictions, facts = [answer.prediction for answer in answers], facts_of(self.network.spec.problem)
+        if facts.has_spans:
+            entities = [json.loads(answer.entities or "[]") for answer in answers]
+            return pd.DataFrame({"entities": entities, "score": [answer.score for answer in answers]})
         if facts.has_labels:
-            name = "label" if facts.has_classes else "labels"
-            return pd.DataFrame({name: predictions, "score": [answer.score for answer in answers]})
+            named = {"label": predictions} if facts.has_classes else {"labels": [list(labels_of(each)) for each in predictions]}
+            return pd.DataFrame({**named, "score": [answer.score for answer in answers]})
         if facts.is_number:
             return pd.DataFrame({"number": [float(prediction) for prediction in predictions]})
         return pd.DataFrame({"text": predictions})
+
+
+def with_entities(text: str, answer: NetworkAnswer) -> NetworkAnswer:
+    """An answer of spans to a prepared text, with those as its caller is told them: in the text that it was prepared from."""
+    alignment = text.alignment if isinstance(text, PreparedTexts) else Alignment()
+    spans = [(*alignment.back(start, end), label) for start, end, label in spans_of(answer.prediction)]
+    return answer._replace(entities=write_entities(spans, answer.parts))
 
 
 def save_package(result: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:

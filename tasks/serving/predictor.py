@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from configs.schema import facts_of
 from tasks.data.text_parts import MARK, map_parts
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
@@ -16,7 +17,7 @@ from tasks.problems import classifier, problem_of
 from tasks.problems.encoder_head import EncoderHead
 from tasks.serving.batcher import Prediction
 from tasks.serving.generation.writer import Writer, make_writer
-from tasks.serving.packaged_model import PackagedModel
+from tasks.serving.packaged_model import PackagedModel, with_entities
 from tasks.serving.text_preparation import Recipe
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class ReadyModel:
         else:
             writing, how = self.kept.preparation.writing, autocast(self.how)
             answers = problem.answer_texts(network, ready, writing, len(ready), how)
-        return [Prediction(text, answer.prediction, answer.score) for text, answer in zip(ready, answers, strict=True)]
+        if self.recipe.places:
+            answers = [with_entities(*pair) for pair in zip(ready, answers, strict=True)]
+        return [Prediction(text, said.prediction, said.score, said.entities) for text, said in zip(ready, answers, strict=True)]
 
     def _text_logits(self, ready: list[str]) -> npt.NDArray[np.float32]:
         network = self.kept.network
@@ -116,7 +119,8 @@ def make_ready(version: str, package: PackagedModel) -> ReadyModel:
         answering.flat = flat if flat.fits(ids, answering._padded_logits) else None
     else:
         _merge_adapters(network.model, None)
-        answering.writer = make_writer(version, network, package.preparation.new_tokens)
+        if facts_of(network.spec.problem).writes_text:
+            answering.writer = make_writer(version, network, package.preparation.new_tokens)
     for texts in (WARM[:1], WARM * 4):
         answering.answers(texts)
     return answering

@@ -14,6 +14,7 @@ from configs.schema import facts_of
 from tasks.common.files import MANIFEST, atomic_folder
 from tasks.learning.device import Numerics
 from tasks.learning.network import read_spec
+from tasks.problems.types import NetworkAnswer
 from tasks.serving.batcher import AnsweringModel, Prediction
 
 CHECK = "check.json"
@@ -23,14 +24,12 @@ ROUGH = 0.05  # in bf16, or on another device than the release's
 STRAYS = 8  # where rounding decides, one row in so many may tip to another answer
 
 
-def write_check(
-    folder: Path, texts: Sequence[str], predictions: Sequence[str], scores: Sequence[float] | None, how: Numerics
-) -> None:
+def write_check(folder: Path, texts: Sequence[str], answers: Sequence[NetworkAnswer], how: Numerics) -> None:
     """Put the first answers into a sealed artifact folder; the same again changes nothing."""
     check = {
         "texts": list(texts[:ROWS]),
-        "predictions": list(predictions[:ROWS]),
-        "scores": None if scores is None else list(scores[:ROWS]),
+        "predictions": [answer.prediction for answer in answers[:ROWS]],
+        "scores": [answer.score for answer in answers[:ROWS]],
         "numerics": asdict(how),
     }
     with atomic_folder(folder) as aside:

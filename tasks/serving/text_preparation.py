@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from configs.errors import InfraError
+from tasks.data.alignment import Alignment, aligned_normalise
 from tasks.data.normalise import normalise_text
 from tasks.data.redaction.redact import Redactor
 from tasks.serving.batcher import QueueFull
@@ -26,26 +27,48 @@ Submit = Callable[..., Future[Any]]
 
 
 class PreparedTexts(str):
-    """A text that is prepared already."""
+    """A text that is prepared already, with where it lies in the text that was sent, where its recipe asks for places."""
 
-    __slots__ = ()
+    alignment: Alignment = Alignment()
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How texts are prepared, as plain values that can be sent to another process; `entities` None: they are not redacted."""
+    """How texts are prepared, as plain values that can be sent to another process.
+
+    `entities` None: they are not redacted. `places`: it is kept where each character comes from.
+    """
 
     layout: bool
     entities: tuple[str, ...] | None
     key: bytes = field(default=b"", repr=False)
     ner_model: str | None = None
+    places: bool = False
 
 
 def prepare_texts(recipe: Recipe, texts: Sequence[str]) -> list[str | None]:
     """The texts normalised and redacted; None for one over the budget of its search."""
-    plain = [normalise_text(text, recipe.layout) for text in texts]
-    redactor = _redactor_of(recipe)
+    return prepare_with(_redactor_of(recipe), texts, layout=recipe.layout, places=recipe.places)
+
+
+def prepare_with(redactor: Redactor | None, texts: Sequence[str], *, layout: bool, places: bool) -> list[str | None]:
+    """As `prepare_texts`, by a redactor; with `places` as `PreparedTexts`."""
+    if places:
+        return [aligned and _with_places(*aligned) for aligned in _prepare_aligned(redactor, texts, layout)]
+    plain = [normalise_text(text, layout) for text in texts]
     return redactor.redact_each(plain) if redactor else list(plain)
+
+
+def _prepare_aligned(redactor: Redactor | None, texts: Sequence[str], layout: bool) -> list[tuple[str, Alignment] | None]:
+    plain = [aligned_normalise(text, layout) for text in texts]
+    clean = redactor.redact_aligned([text for text, _ in plain]) if redactor else [(text, Alignment()) for text, _ in plain]
+    return [after and (after[0], first.then(after[1])) for (_, first), after in zip(plain, clean, strict=True)]
+
+
+def _with_places(text: str, alignment: Alignment) -> PreparedTexts:
+    prepared = PreparedTexts(text)
+    prepared.alignment = alignment
+    return prepared
 
 
 @lru_cache(8)
@@ -81,7 +104,7 @@ class Preparer:
             for piece in _split_into_pieces(texts):
                 async with self._turns.turn(caller):
                     ready += await self._prepare_with_retry(recipe, piece)
-            return [None if text is None else PreparedTexts(text) for text in ready]
+            return [text if text is None or isinstance(text, PreparedTexts) else PreparedTexts(text) for text in ready]
         finally:
             self._waiting -= size
 

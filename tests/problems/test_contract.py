@@ -38,6 +38,7 @@ class Case:
 CASES = {
     "text-classification": Case(tiny.frame(80), "bert_folder"),
     "multi-label-classification": Case(tiny.label_set_rows(80), "bert_folder"),
+    "token-classification": Case(tiny.span_rows(80), "bert_folder"),
     "text-regression": Case(tiny.number_rows(80), "bert_folder"),
     "text-generation": Case(tiny.pairs(80), "llama_folder"),
 }

@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 
 from configs.schema import Evaluation, Full, Lora, Supervised, Training
 from tasks.common.bases import find_base
-from tasks.data.label_sets import labels_of
+from tasks.data.label_sets import label_flags, labels_of
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
 from tasks.learning.objectives.run import TrainingMaterial, train_network
@@ -20,7 +20,6 @@ from tasks.problems import problem_of
 from tasks.problems.baselines import multi_label as baselines
 from tasks.problems.metrics import label_set_metrics
 from tasks.problems.metrics.multi_label import row_f1
-from tasks.problems.multi_label_classification import flags_of
 from tasks.problems.types import Writing
 
 PROBLEM = problem_of("multi-label-classification")
@@ -88,7 +87,7 @@ def test_a_fit_learns_several_labels_of_one_text(tuned):
 
 def both(frame):
     labels = sorted({label for name in ("target", "prediction") for target in frame[name] for label in labels_of(target)})
-    return flags_of(frame["target"], labels), flags_of(frame["prediction"], labels)
+    return label_flags(frame["target"], labels), label_flags(frame["prediction"], labels)
 
 
 def test_an_answer_hangs_on_its_text_alone_and_its_score_is_of_the_whole_set(tuned):

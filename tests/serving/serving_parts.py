@@ -64,9 +64,8 @@ def version(
     given = {name: value for name, value in preparation.items() if name != "spread"}
     settings = Preparation(**{**plain, **redacted, "new_tokens": 8, "precision": "fp32", **given})
     kept = save_package(folder / "trained", spec, settings, folder / "kept")
-    said = load_package(kept, found.path, home or folder, {}).predict(texts)
-    scores = said["score"].tolist() if "score" in said else None
-    write_check(kept, texts, said.iloc[:, 0].tolist(), scores, numerics(settings.precision))
+    answers = load_package(kept, found.path, home or folder, {}).answer(texts)
+    write_check(kept, texts, answers, numerics(settings.precision))
     return kept
 
 

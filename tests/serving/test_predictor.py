@@ -13,6 +13,7 @@ from configs.errors import InfraError
 from configs.schema import Full
 from tasks.learning.device import numerics
 from tasks.learning.unpadded import pass_tokens
+from tasks.problems.types import NetworkAnswer
 from tasks.serving.packaged_model import load_package
 from tasks.serving.predictor import cut_batches, make_ready
 from tasks.serving.smoke_test import CHECK, check_answers, write_check
@@ -101,6 +102,11 @@ def test_no_other_cut_of_the_sorted_rows_costs_less():
     assert cut_batches([], 5) == []
 
 
+def answers_of(held, less=0.0):
+    """The answers of a stored check, their scores by so much lower."""
+    return [NetworkAnswer(text, score - less) for text, score in zip(held["predictions"], held["scores"], strict=True)]
+
+
 # --- the check -------------------------------------------------------------------------------------------------------
 
 
@@ -115,7 +121,7 @@ def test_other_weights_under_the_same_answers_are_refused(stored, bert_folder, t
     other = version(tmp_path / "other", bert_folder, 4)
     held = json.loads((stored / CHECK).read_text())
     shutil.copytree(other, tmp_path / "mixed")
-    write_check(tmp_path / "mixed", held["texts"], held["predictions"], held["scores"], numerics("fp32"))
+    write_check(tmp_path / "mixed", held["texts"], answers_of(held), numerics("fp32"))
     answering = ready(tmp_path / "mixed", bert_folder, tmp_path)
     with pytest.raises(InfraError, match="of 16 texts otherwise than at its release"):
         check_answers(answering, tmp_path / "mixed", answering.how)
@@ -125,7 +131,7 @@ def test_a_small_change_of_every_score_is_seen_in_fp32_and_not_in_bf16(stored, b
     answering = ready(stored, bert_folder, tmp_path)
     held = json.loads((stored / CHECK).read_text())
     shutil.copytree(stored, tmp_path / "moved")
-    write_check(tmp_path / "moved", held["texts"], held["predictions"], [score - 1e-3 for score in held["scores"]], answering.how)
+    write_check(tmp_path / "moved", held["texts"], answers_of(held, 1e-3), answering.how)
     with pytest.raises(InfraError, match="16 of 16 texts otherwise"):
         check_answers(answering, tmp_path / "moved", answering.how)
     from dataclasses import replace
@@ -141,7 +147,7 @@ def test_a_version_released_without_answers_says_so(stored, bert_folder, tmp_pat
 def test_writing_the_same_answers_again_changes_nothing(stored):
     before = (stored / "manifest.json").stat().st_ino
     held = json.loads((stored / CHECK).read_text())
-    write_check(stored, held["texts"], held["predictions"], held["scores"], numerics("fp32"))
+    write_check(stored, held["texts"], answers_of(held), numerics("fp32"))
     assert (stored / "manifest.json").stat().st_ino == before and len(LABELS) == 4
 
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import facts_of
+from configs.schema import ProblemFacts, facts_of
 from tasks.data.language_codes import OTHER, told_apart
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
 from tasks.data.preparation.load import RawRows
+from tasks.data.preparation.span_columns import move_rows
 from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
@@ -67,7 +68,7 @@ def index_rows(raw: RawRows, redactor: Redactor | None) -> tuple[Dataset, Marks]
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
-        _PreparationPass(marks, redactor, facts_of(raw.problem).writes_text, _languages_of(raw)),
+        _PreparationPass(marks, redactor, facts_of(raw.problem), _languages_of(raw)),
         batched=True,
         batch_size=_BATCH,
         with_indices=True,
@@ -113,8 +114,9 @@ def _languages_of(raw: RawRows) -> _Languages | None:
 class _PreparationPass:
     """One batch at a time: prepared columns out, marks filled in."""
 
-    def __init__(self, marks: Marks, redactor: Redactor | None, layout: bool, languages: _Languages | None) -> None:
-        self.marks, self.redactor, self.layout, self.languages = marks, redactor, layout, languages
+    def __init__(self, marks: Marks, redactor: Redactor | None, facts: ProblemFacts, languages: _Languages | None) -> None:
+        self.marks, self.redactor, self.layout, self.has_spans = marks, redactor, facts.writes_text, facts.has_spans
+        self.languages = languages
         self.costly: set[str] = set()  # values of this batch over the budget of their search
 
     def __call__(self, batch: pa.Table, indices: Sequence[int]) -> pa.Table:
@@ -124,9 +126,14 @@ class _PreparationPass:
         first, last = indices[0], indices[-1] + 1
         self.costly.clear()
         raw = [text or "" for text in columns["text"]]
-        plain = [normalise_text(text, self.layout) for text in raw]
-        texts = self._redact_texts(plain)
-        targets = self._redact_answers(columns["target"]) if self.layout else [target or "" for target in columns["target"]]
+        unusable = dict[int, str]()
+        if self.has_spans:
+            plain, clean, targets, unusable = move_rows(raw, columns["target"], self.redactor)
+            texts = self._note_costly(plain, clean)
+        else:
+            plain = [normalise_text(text, self.layout) for text in raw]
+            texts = self._redact_texts(plain)
+            targets = self._redact_answers(columns["target"]) if self.layout else [target or "" for target in columns["target"]]
         out = {"text": texts, "target": targets, "group": self._redact_distinct(columns["group"])}
         answers = targets
         if "rejected" in batch.column_names:
@@ -134,11 +141,13 @@ class _PreparationPass:
             self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
         self._fill_marks(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
+        self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
-            out[name] = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
+            named = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
             if self.languages is not None and name == self.languages.column:
-                out[name] = [value if value in self.languages.codes else OTHER for value in out[name]]
+                named = [value if value in self.languages.codes else OTHER for value in named]
+            out[name] = named
         if self.costly:
             self._quarantine_costly(first, plain, batch)
         for name, values in out.items():
@@ -152,7 +161,9 @@ class _PreparationPass:
         """The texts redacted; one over its budget becomes empty."""
         if self.redactor is None:
             return texts
-        clean = self.redactor.redact_each(texts)
+        return self._note_costly(texts, self.redactor.redact_each(texts))
+
+    def _note_costly(self, texts: list[str], clean: list[str | None]) -> list[str]:
         self.costly.update(text for text, after in zip(texts, clean, strict=True) if after is None)
         return [after or "" for after in clean]
 

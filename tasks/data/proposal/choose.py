@@ -17,28 +17,27 @@ MOST_CANDIDATES = 6  # columns for one role whose combinations are weighed
 NEARLY = 0.75  # of the best score: a column that comes so near is named beside it ...
 ALIKE = 0.85  # ... and so is a problem
 WEAK = 0.4  # a score below is a weak guess
-USUAL = 1.02  # times what the cells say: for a column of the very name that an alias expects
+USUAL = 1.02  # times what the cells say: for a column of the very name that a problem expects
 LEAST = 0.05  # a lower score is no fit at all
 LEAST_OF_PAIR = 0.1  # how well the second of two texts has to fit
-LONG_TEXT = 100  # words of a prompt from which an alias for long texts fits
+LONG_TEXT = 100  # words of a prompt from which a problem for long texts fits
 SHORTER = 0.5  # the share of a prompt's words that a summary of it has at the most
 
 
 @dataclass(frozen=True)
 class ProblemCandidate:
-    """A problem as a config names it, an alias or not: the facts about it, and what an alias sets where a config does not."""
+    """A problem, and what it sets where a config does not."""
 
-    name: str
-    problem: ProblemName
+    name: ProblemName
     defaults: Mapping[str, Mapping[str, object]]
 
     @property
     def facts(self) -> ProblemFacts:
-        return FACTS[self.problem]
+        return FACTS[self.name]
 
     @property
     def is_for_long_texts(self) -> bool:
-        """Whether an alias reads longer texts than a config does by itself."""
+        """Whether it reads longer texts than a config does by itself."""
         longest = self.defaults.get("model", {}).get("max_length", 0)
         return isinstance(longest, int) and longest > Model.model_fields["max_length"].default
 
@@ -76,7 +75,7 @@ class RowColumns:
 
 def candidates() -> tuple[ProblemCandidate, ...]:
     """Every problem, with its own defaults."""
-    return tuple(ProblemCandidate(name, name, DEFAULTS.get(name, {})) for name in FACTS)
+    return tuple(ProblemCandidate(name, DEFAULTS.get(name, {})) for name in FACTS)
 
 
 def choose_problem(
@@ -84,8 +83,8 @@ def choose_problem(
 ) -> tuple[ProblemChoice, tuple[str, ...]] | None:
     """The problem that fits best, and others that fit as well; None where none does.
 
-    Of problems that read the same columns the one whose usual names those are; else an alias for long texts where a short one
-    follows a long one; else the first.
+    Of problems that read the same columns the one whose usual names those are; else one for long texts where a short one follows
+    a long one; else the first.
     """
     choices = [choice for candidate in among if (choice := choose_columns(columns, candidate)) is not None]
     if not choices:
@@ -169,7 +168,7 @@ def choose_row_columns(columns: Sequence[ColumnFacts], taken: Iterable[str]) -> 
 
 
 def _rank_columns(columns: Sequence[ColumnFacts], role: Role, usual: object) -> list[tuple[float, ColumnFacts]]:
-    """(score, column) from the best on; the name that an alias expects says more than any other."""
+    """(score, column) from the best on; the name that a problem expects says more than any other."""
     scores = [(USUAL * role.fits(column) if column.name.casefold() == usual else role.score(column), column) for column in columns]
     return sorted((pair for pair in scores if pair[0] > 0), key=lambda pair: -pair[0])
 

@@ -43,7 +43,7 @@ class NameFinder:
         window = min(tokenizer.model_max_length, getattr(network.config, "max_position_embeddings", 512), 512)
         tokenizer.model_max_length = window
         self._pipeline: TokenClassificationPipeline = pipeline(
-            "token-classification", model=network, tokenizer=tokenizer, aggregation_strategy="simple", stride=window // 4
+            "ner", model=network, tokenizer=tokenizer, aggregation_strategy="simple", stride=window // 4
         )
 
     def find(self, texts: Sequence[str]) -> list[list[Span]]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from configs.errors import InputError
+from tasks.data.alignment import Alignment, join_aligned, replace_stretches
 from tasks.data.redaction.patterns import PREFILTER, PRIORITY, Finder, OverBudget, PhoneFinder, Span, ascii_forms, byte_patterns
 from tasks.data.redaction.placeholders import PLACEHOLDER, TAG_DIGITS
 from tasks.data.redaction.recognizers import pattern_finders, phone_finder
@@ -64,22 +65,26 @@ class Redactor:
 
     def redact_each(self, texts: Sequence[str]) -> list[str | None]:
         """As `redact`, but None for a text whose search would cost more than one of its length may."""
+        return [None if aligned is None else aligned[0] for aligned in self.redact_aligned(texts)]
+
+    def redact_aligned(self, texts: Sequence[str]) -> list[tuple[str, Alignment] | None]:
+        """As `redact_each`, each text with where it lies then."""
         if any(MARK in text for text in texts):
             return self._redact_parts(texts)
         if self.ner_model is None:
-            possible = self.possible
-            return [self._redact_text(text, kinds, []) if (kinds := possible(text)) else text for text in texts]
+            possible, same = self.possible, Alignment()
+            return [self._redact_text(text, kinds, []) if (kinds := possible(text)) else (text, same) for text in texts]
         return [
             self._redact_text(text, self.possible(text), name_spans)
             for text, name_spans in zip(texts, self._find_names(texts), strict=True)
         ]
 
-    def _redact_parts(self, texts: Sequence[str]) -> list[str | None]:
+    def _redact_parts(self, texts: Sequence[str]) -> list[tuple[str, Alignment] | None]:
         """Each text of an input is searched alone: no value reaches from one into the next."""
         parts = [split_parts(text) for text in texts]
-        clean = iter(self.redact_each([part for each in parts for part in each]))
-        inputs = [[next(clean) for _ in each] for each in parts]
-        return [None if None in each else MARK.join(part or "" for part in each) for each in inputs]
+        clean = iter(self.redact_aligned([part for each in parts for part in each]))
+        inputs = [(each, [next(clean) for _ in each]) for each in parts]
+        return [None if None in changed else join_aligned(each, (part for part in changed if part)) for each, changed in inputs]
 
     def spans(self, text: str) -> list[Span]:
         """The values that would be replaced in a text, by position: for measuring."""
@@ -93,7 +98,7 @@ class Redactor:
         digest = hmac.digest(self.key, f"{entity}\0{plain}".encode(), "sha256").hex()
         return f"<{entity}:{digest[:TAG_DIGITS]}>"
 
-    def _redact_text(self, text: str, possible: list[str], name_spans: list[Span]) -> str | None:
+    def _redact_text(self, text: str, possible: list[str], name_spans: list[Span]) -> tuple[str, Alignment] | None:
         try:
             return self._replace_spans(text, [*self._find_values(text, possible), *name_spans])
         except OverBudget:
@@ -155,20 +160,17 @@ class Redactor:
         spans: list[list[Span]] = self._ner.find(texts)
         return spans
 
-    def _replace_spans(self, text: str, spans: list[Span]) -> str:
-        if not spans:
-            return text
-        done = deque(match.span() for match in PLACEHOLDER.finditer(text))
-        parts, at = [], 0
+    def _replace_spans(self, text: str, spans: list[Span]) -> tuple[str, Alignment]:
+        done = deque(match.span() for match in PLACEHOLDER.finditer(text)) if spans else deque()
+        values = []
         for start, end, entity in _merge_spans(spans):
             while done and done[0][1] <= start:
                 done.popleft()
             if done and done[0][0] < end:
                 continue
             self.counts[entity] += 1
-            parts += [text[at:start], self.tag(entity, text[start:end])]
-            at = end
-        return "".join([*parts, text[at:]])
+            values.append((start, end, self.tag(entity, text[start:end])))
+        return replace_stretches(text, values)
 
 
 def _may_be_part_of_phone(left: str, span: Span) -> bool:

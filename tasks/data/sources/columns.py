@@ -10,13 +10,19 @@ INDICATOR = "target of "  # begins the canonical name of a column that says whet
 def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     """Canonical name -> the source's column, for all that the config names (the split column apart)."""
     facts = facts_of(problem)
-    target = getattr(data, facts.target_column) or facts.target_column
+    target = data.tags or getattr(data, facts.target_column) or facts.target_column
     targets = {"target": target} if isinstance(target, str) else {f"{INDICATOR}{name}": name for name in target}
-    names = {"text": getattr(data, facts.input_column), **targets, "rejected": data.rejected, "text_pair": data.text_pair}
+    names = {"text": input_column(data, problem), **targets, "rejected": data.rejected, "text_pair": data.text_pair}
     if data.messages is not None:
         names = {"messages": data.messages, "rejected": data.rejected}
     names |= {"id": data.id, "time": data.time, "group": data.group}
     return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.all_slices}
+
+
+def input_column(data: Data, problem: ProblemName) -> str:
+    """The source's column that is read."""
+    column: str = data.words or getattr(data, facts_of(problem).input_column)
+    return column
 
 
 def split_column(data: Data) -> str | None:

@@ -125,6 +125,14 @@ def label_set_metrics(targets: NDArray[np.bool_], predictions: NDArray[np.bool_]
     return _compute_modules((LabelSets,), columns)
 
 
+def span_metrics(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float]:
+    """f1_rows, rows_right, f1_micro, precision_micro, recall_micro and f1_macro of spans, each row's as canonical JSON."""
+    lighten_evaluate()
+    from tasks.problems.metrics.span_modules import LabelledSpans
+
+    return _compute_modules((LabelledSpans,), {"references": list(targets), "predictions": list(predictions)})
+
+
 def _label_codes(targets: ArrayLike, predictions: ArrayLike, labels: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """Both columns as codes, checked here, as Arrow would silently cut 0.5 to class 0; every code must name a label."""
     references, codes = checked_codes(targets, predictions)

@@ -5,18 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.report.run.rows import (
-    Calibration,
-    ClassRow,
-    Confusion,
-    Generation,
-    JudgeSummary,
-    NumberFit,
-    ScorerRow,
-    SliceRow,
-    Unit,
-    WorstError,
-)  # fmt: skip
+from tasks.report.run import rows
+from tasks.report.run.rows import Calibration, ClassRow, Confusion, Generation, NumberFit, SliceRow, SpanReport, Unit, WorstError
 from tasks.report.stored import dump_page, load_page
 
 
@@ -240,8 +230,9 @@ class ReportData:
     errors: tuple[WorstError, ...] = ()
     generations: tuple[Generation, ...] = ()
     numbers: NumberFit | None = None
-    judge: JudgeSummary | None = None
-    scorers: tuple[ScorerRow, ...] = ()
+    judge: rows.JudgeSummary | None = None
+    scorers: tuple[rows.ScorerRow, ...] = ()
+    spans: SpanReport | None = None
     cost: Cost | None = None
     notices: tuple[str, ...] = ()
     format: int = 1

@@ -126,6 +126,42 @@ class ScorerRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpanEnd:
+    """A span that ends behind a piece of a text: whether it was found, missed, or answered where none is, and its label."""
+
+    mark: Literal["right", "missed", "wrong"]
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanPiece:
+    """A piece of a text: in a span of the truth (`wanted`), in one of the answer (`answered`), in both or in none."""
+
+    text: str
+    wanted: bool = False
+    answered: bool = False
+    right: bool = False
+    ends: tuple[SpanEnd, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanExample:
+    """A text with its spans, in pieces. It is the redacted text of the snapshot: the raw one never comes here."""
+
+    id: str
+    f1: float
+    pieces: tuple[SpanPiece, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanReport:
+    """Each type of span (`n`: spans of the truth), and the texts that are answered worst."""
+
+    types: tuple[ClassRow, ...]
+    examples: tuple[SpanExample, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class NumberError:
     """A prediction that is far off. `text` is the redacted text of the snapshot: the raw one never comes here."""
 

@@ -98,7 +98,7 @@ def _prediction_column(predictions: list[Prediction], has_text: list[bool], *, n
     """The answers as texts or, where they are numbers, as those; null for a row that has none."""
     import pyarrow as pa
 
-    texts = [prediction.prediction if there else None for prediction, there in zip(predictions, has_text, strict=True)]
+    texts = [(said.entities or said.prediction) if there else None for said, there in zip(predictions, has_text, strict=True)]
     if not numbers:
         return pa.array(texts, type=pa.string())
     return pa.array([None if text is None else float(text) for text in texts], type=pa.float64())

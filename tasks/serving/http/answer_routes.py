@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from contextlib import nullcontext
 
@@ -86,6 +87,8 @@ class AnswerRoutes:
         facts = facts_of(self.service.problem)
         if facts.has_classes:
             return {"id": answer_id, "label": prediction.prediction, "score": prediction.score}
+        if facts.has_spans:
+            return {"id": answer_id, "entities": json.loads(prediction.entities or "[]")}
         if facts.has_label_sets:
             return {"id": answer_id, "labels": list(labels_of(prediction.prediction)), "score": prediction.score}
         if facts.is_number:

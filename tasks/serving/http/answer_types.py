@@ -25,6 +25,23 @@ class LabelsAnswer(BaseModel):
     version: str
 
 
+class Entity(BaseModel):
+    """A span of the text as it was sent: characters (code points) `start` up to, without it, `end`; `score` is a probability."""
+
+    label: str
+    start: int
+    end: int
+    score: float
+
+
+class EntitiesAnswer(BaseModel):
+    """The labelled spans of a text, none or many, by place; `id` is what feedback refers to."""
+
+    id: str
+    entities: list[Entity]
+    version: str
+
+
 class NumberAnswer(BaseModel):
     """The number of a text, in the unit of the training data; `id` is what feedback refers to."""
 
@@ -61,6 +78,7 @@ class DrawnAnswers(BaseModel):
 ANSWERS: dict[str, type[BaseModel]] = {  # by kind of target
     "label": LabelAnswer,
     "labels": LabelsAnswer,
+    "spans": EntitiesAnswer,
     "number": NumberAnswer,
     "text": TextAnswer,
 }

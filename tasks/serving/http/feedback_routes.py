@@ -9,22 +9,28 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from configs.errors import InfraError, InputError
+from tasks.data.alignment import Alignment
 from tasks.data.label_sets import write_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import unusable_reason
 from tasks.data.numbers import format_number
 from tasks.data.redaction.redact import OVER_BUDGET
+from tasks.data.spans import UnusableSpans, check_spans, move_spans, write_correction
+from tasks.data.text_parts import plain_part
+from tasks.serving.batcher import NoModel, QueueFull
 from tasks.serving.http.auth import Caller
 from tasks.serving.http.messages import Refusal, parse_body
 from tasks.serving.http.middleware import CALLER, lacks_role
 from tasks.serving.http.runtime import Runtime, TrafficLog, json_response, unprepared
+from tasks.serving.text_preparation import PreparedTexts
 from tasks.traffic.records import Feedback, new_id
 
 log = logging.getLogger(__name__)
@@ -49,7 +55,8 @@ class FeedbackRoutes:
         feedback = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
         if feedback.source == "audit" and "audit" not in caller.roles:
             raise lacks_role("audit", "body.source")
-        value = _kept_value(feedback.value)
+        spans = isinstance(feedback.value, BaseModel)
+        value = await self._kept_spans(feedback.value, caller) if spans else _kept_value(feedback.value)
         if reason := unusable_reason(value):
             raise Refusal(422, f"the value {reason}", "body.value", "send one that says something")
         record = Feedback(new_id(), feedback.answer_id, datetime.now(UTC), feedback.kind, value, feedback.source)
@@ -61,6 +68,27 @@ class FeedbackRoutes:
         except InfraError as error:
             raise unprepared(error, "/feedback") from None
         return json_response({"id": record.id}, 202)
+
+    async def _kept_spans(self, value: Any, caller: Caller) -> str:
+        """Corrected spans as the log keeps them: in the text as it was prepared to be answered, which is not kept once more."""
+        model = self.service.champion.current
+        if model is None:
+            raise self.runtime.refusal_for(NoModel(), "/feedback")
+        text, where = plain_part(value.text), "body.value.entities"
+        try:
+            given = check_spans([(each.start, each.end, canonical_label(each.label) or "") for each in value.entities], text)
+            async with asyncio.timeout(self.settings.timeout_seconds):
+                (prepared,) = await self.runtime.preparer.prepare(model.recipe, [text], caller.name, at_once=-1)
+            if prepared is None:
+                raise Refusal(422, OVER_BUDGET, "body.value.text", "send the text that was answered")
+            alignment = prepared.alignment if isinstance(prepared, PreparedTexts) else Alignment()
+            return write_correction(move_spans(given, alignment, prepared), prepared)
+        except UnusableSpans as error:
+            raise Refusal(422, f"it {error}", where, "send spans of the text beside them, none of which overlap") from None
+        except TimeoutError:
+            raise self.runtime.late_refusal("/feedback", "send it again in a second") from None
+        except (QueueFull, InfraError) as error:
+            raise self.runtime.refusal_for(error, "/feedback") from None
 
     async def audit(
         self,

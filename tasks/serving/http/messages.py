@@ -20,6 +20,7 @@ from pydantic import (
 from configs.schema import ProblemName, facts_of
 from tasks.serving.http.answer_types import ANSWERS
 from tasks.serving.http.questions import Inputs, Questions, strict_model
+from tasks.serving.http.span_messages import corrected_spans
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
@@ -123,6 +124,7 @@ def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
     values: dict[str, tuple[str, Any]] = {
         "label": ("The right label.", label),
         "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
+        "spans": ("The right spans, in the text that was answered.", corrected_spans(max_characters)),
         "number": ("The right number.", FiniteFloat),
         "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
     }

@@ -16,6 +16,7 @@ from tasks.serving.http.openai.faults import PREFIX, OpenAIFaultAnswer
 from tasks.serving.http.openai.requests import ChatRequest, CompletionRequest
 from tasks.serving.http.openai.responses import ChatCompletion, Completion, ModelList
 
+SPANS = {"text": "Ada wrote to us.", "entities": [{"label": "PERSON", "start": 0, "end": 3}]}
 FAULTS = {
     400: "the body is no JSON",
     401: "no valid API key",
@@ -147,7 +148,7 @@ def _without_references(schema: Any, definitions: dict[str, Any]) -> Any:
 
 def _feedback_examples(messages: Messages) -> dict[str, object]:
     facts = facts_of(messages.problem)
-    value = {"label": "refund_status", "labels": ["billing", "login"], "number": 3.5, "text": "7"}[facts.target]
+    value = {"label": "refund_status", "labels": ["billing", "login"], "spans": SPANS, "number": 3.5, "text": "7"}[facts.target]
     better = {"kind": facts.feedback, "value": value, **({"source": "audit"} if facts.feedback == "label" else {})}
     return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Discriminator,
     FailFast,
     Field,
@@ -15,33 +14,21 @@ from pydantic import (
     Tag,
     TypeAdapter,
     create_model,
-    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from tasks.data.text_parts import join_parts, plain_part
 from tasks.data.turns import ASSISTANT, Turn, order_fault, write_turns
+from tasks.serving.http.strict_model import StrictModel
 
 Inputs = Literal["text", "pair", "messages"]
-MOST_KEYS = 20  # of a body: each that is not read is a fault, and listing 100,000 of them holds all callers up for a second
 MOST_MESSAGES = 500
 FORMS: dict[Inputs, str] = {
     "text": '{"text": "..."} or {"texts": ["...", ...]}',
     "pair": '{"text": "...", "text_pair": "..."} or {"texts": [{"text": ..., "text_pair": ...}, ...]}',
     "messages": '{"messages": [{"role": "user", "content": "..."}]} or {"conversations": [{"messages": [...]}, ...]}',
 }
-
-
-class StrictModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def refuse_many_keys(cls, body: object) -> object:
-        if isinstance(body, dict) and len(body) > MOST_KEYS:
-            raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
-        return body
 
 
 def strict_model(name: str, description: str, fields: dict[str, tuple[Any, Any]]) -> Any:

@@ -145,7 +145,7 @@ class Runtime:
         rate = self.settings.audit_rate if origin == "predict" else 0
         self.service.traffic.answered(
             [
-                Answer(answer_id, now, version, *prediction, milliseconds, *draw_audit(rate, self.draws), origin)
+                Answer(answer_id, now, version, *prediction[:3], milliseconds, *draw_audit(rate, self.draws), origin)
                 for answer_id, prediction in zip(ids, predictions, strict=True)
             ]
         )
