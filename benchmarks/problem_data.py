@@ -50,6 +50,23 @@ def write_pairs(folder: Path, most: int) -> list[str]:
     return [f"data.source={folder / 'pairs.csv'}", f"data.test={folder / 'pairs_test.csv'}"]
 
 
+def write_questions(folder: Path, most: int) -> list[str]:
+    """Two questions on each description of the catalog, which product and whose; the answer is empty where it does not name that."""
+    catalog = pd.read_csv(DATA / "cisa_kev" / "known_exploited_vulnerabilities.csv").head(most)
+    rows = []
+    for entry in catalog.itertuples():
+        for question, answer in (("Which product is vulnerable?", entry.product), ("Whose product is it?", entry.vendorProject)):
+            stands = isinstance(answer, str) and answer in entry.shortDescription
+            rows.append(
+                {
+                    "cve": entry.cveID, "added": entry.dateAdded, "question": question, "description": entry.shortDescription,
+                    "answer": answer if stands else "",
+                }
+            )  # fmt: skip
+    pd.DataFrame(rows).to_csv(folder / "questions.csv", index=False)
+    return [f"data.source={folder / 'questions.csv'}"]
+
+
 def write_weaknesses(folder: Path, most: int) -> list[str]:
     """The catalog of exploited vulnerabilities, those whose kinds of weakness are named."""
     rows = pd.read_csv(DATA / "cisa_kev" / "known_exploited_vulnerabilities.csv")

@@ -120,6 +120,7 @@ def _context(pipeline: Pipeline, home: Home, base: Base) -> Context:
     from expectations.run import Context
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.token_lengths import TokenLengths, UnknownShares
+    from tasks.problems.answer_windows import most_tokens
 
     file = tokenizer_file(home, base)
     lengths, unknown = (TokenLengths(file), UnknownShares(file)) if file else (None, None)
@@ -131,7 +132,7 @@ def _context(pipeline: Pipeline, home: Home, base: Base) -> Context:
         unknown_shares=unknown,
         target_lengths=TokenLengths(targets) if own else None,
         target_unknown=UnknownShares(targets) if own else None,
-        max_tokens=pipeline.model.max_length,
+        max_tokens=most_tokens(pipeline.model.max_length) if pipeline.facts.finds_answers else pipeline.model.max_length,
         label_shares=shares,
         vocabulary=vocabulary,
         label=canonical_label if pipeline.facts.has_classes else None,

@@ -11,6 +11,7 @@ import numpy as np
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import Pipeline
+from tasks.audits import audit_correctness, audit_errors
 from tasks.collect.links import look_artifact
 from tasks.common.home import Home
 from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, emit_event, task
@@ -75,48 +76,17 @@ def window_answers(pipeline: Pipeline, home: Home, version: str, now: datetime) 
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
     answers["correct"], answers["error"] = np.nan, np.nan
     if pipeline.facts.is_number:
-        answers["error"] = _audit_errors(answers, feedback)
+        answers["error"] = audit_errors(answers, feedback)
     elif pipeline.facts.writes_text:
         answers["correct"] = accepted_answers(answers, feedback, feedback_cleaner(pipeline, home))
     else:
-        answers["correct"] = _audit_correctness(pipeline, home, answers, feedback)
+        answers["correct"] = audit_correctness(pipeline, home, answers, feedback)
+    if pipeline.facts.finds_answers:
+        from tasks.problems.metrics.answers import answer_lengths
+
+        answers["answer_length"] = answer_lengths(answers["prediction"].tolist(), answers["text"].tolist())
     audited = answers["correct"].notna() | answers["error"].notna()
     return answers[answers["id"].isin(sample["id"]) | audited].reset_index(drop=True)
-
-
-def _audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
-    """Whether each answer is the label of its audit, however the auditor spelled it, and however the log redacted it.
-
-    Of sets of labels it is their F1.
-    """
-    import pandas as pd
-
-    from tasks.data.feedback import labelled_answers, sets_spelled_as_known, spelled_as_known, with_own_spans
-    from tasks.data.label_sets import all_labels, set_scores
-    from tasks.data.labels import canonical_label
-    from tasks.data.preparation.load import redactor_of
-
-    labels = labelled_answers(answers, feedback)
-    labels = with_own_spans(labels) if pipeline.facts.has_spans else labels
-    label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
-    heard, redactor = label.astype(object).where(label.notna(), None).tolist(), redactor_of(pipeline.data, home.path)
-    if pipeline.facts.has_label_sets:
-        audited_sets = sets_spelled_as_known(heard, {*all_labels(answers["prediction"])}, redactor)
-        return pd.Series(set_scores(answers["prediction"].tolist(), audited_sets), index=answers.index, dtype="float64")
-    answer = answers["prediction"].map(canonical_label)
-    spelled = pd.Series(spelled_as_known(heard, set(answer), redactor), index=answers.index, dtype=object)
-    right: pd.Series = (spelled == answer).where(label.notna()).astype("float64")
-    return right
-
-
-def _audit_errors(answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
-    """How far each audited number was off, NaN where no audit says."""
-    from tasks.data.feedback import labelled_answers
-
-    labels = labelled_answers(answers, feedback)
-    label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"]).astype("float64")
-    error: pd.Series = (answers["prediction"].astype("float64") - label).abs()
-    return error
 
 
 @task(name="window", cache_policy=NO_CACHE)
@@ -161,19 +131,29 @@ def _sample(
     facts, numbers = pipeline.facts, ["length", "vocabulary"]
     if facts.is_number:
         rows, numbers = rows.assign(answer=rows["prediction"]), [*numbers, "answer"]
+    categories = {"language": rows["language"].to_numpy(str)}
+    if facts.finds_answers:
+        numbers, categories = [*numbers, "answer_length"], {**categories, "answer": _answered(rows["prediction"].tolist())}
     return Sample(
         texts=codes,
         embeddings=points,
         numbers={name: rows[name].to_numpy(np.float64) for name in numbers},
-        categories={"language": rows["language"].to_numpy(str)},
+        categories=categories,
         flags={"missing": rows["missing"].to_numpy(bool)},
-        confidence=rows["score"].to_numpy(np.float64) if facts.has_classes else None,
+        confidence=rows["score"].to_numpy(np.float64) if facts.has_classes or facts.finds_answers else None,
         prediction=rows["prediction"].to_numpy(str) if facts.has_classes else None,
         labels=rows_by_label(rows["prediction"].tolist()) if facts.has_label_sets else None,
-        correct=rows["correct"].to_numpy(np.float64) if facts.has_labels else None,
+        correct=rows["correct"].to_numpy(np.float64) if facts.has_labels or facts.finds_answers else None,
         error=rows["error"].to_numpy(np.float64) if facts.is_number else None,
         audit_probability=audits,
     )
+
+
+def _answered(predictions: list[str]) -> npt.NDArray[np.str_]:
+    """Whether each answer is one, in words."""
+    from tasks.data.answers import places_of
+
+    return np.array(["an answer" if places_of(prediction) else "no answer" for prediction in predictions], dtype=str)
 
 
 def seed_of(pipeline: Pipeline, version: str, look: int) -> int:

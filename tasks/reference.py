@@ -20,6 +20,7 @@ from tasks.data.label_sets import set_scores
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.text_stats import text_stats_of
 from tasks.evaluate import Baselines, StoredScores, network_of
+from tasks.problems.metrics.answers import answer_lengths, answers_f1
 from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
 
@@ -75,15 +76,20 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
     from tasks.problems import problem_of
 
     sealed, spec = open_snapshot(home, run.snapshot), read_spec(trained.folder)
-    rows, test = sealed.frame("reference"), problem_of(spec.problem).read_rows(spec, sealed.frame("test"))
-    texts = spec.read(_texts(rows))
-    known = dict(zip(test["text"], range(len(test)), strict=True))
-    rows = rows[["id", "text", "target", "time"]].assign(
-        text=texts, **_answer_columns(pipeline, base, trained, model.scores.frame, texts, known)
+    rows, problem = sealed.frame("reference"), problem_of(spec.problem)
+    frames = (rows, sealed.frame("test"))
+    asked, scored = (
+        problem.read_rows(spec, pd.DataFrame({"text": _texts(each), "target": ""}))["text"].tolist() for each in frames
     )
+    known = {text: place for place, text in enumerate(scored)}
+    answers = _answer_columns(pipeline, base, trained, model.scores.frame, asked, known)
+    texts, known = spec.read(asked), {text: place for place, text in enumerate(spec.read(scored))}
+    rows = rows[["id", "text", "target", "time"]].assign(text=texts, **answers)
     if pipeline.facts.is_number:
         rows["error"] = (pd.to_numeric(rows["prediction"]) - pd.to_numeric(rows["target"], errors="coerce")).abs()
-    rows["correct"] = _correctness(pipeline, rows)
+    if pipeline.facts.finds_answers:
+        rows["answer_length"] = answer_lengths(rows["prediction"].tolist(), asked)
+    rows["correct"] = _correctness(pipeline, rows, asked)
     rows = rows.join(model.text_stats.result())
     with atomic_folder(folder) as aside:
         rows.to_parquet(aside / ROWS, index=False)
@@ -93,10 +99,13 @@ def write_reference(pipeline: Pipeline, home: Home, tracking: Tracking, run: Tra
     tracking.tag(run.run_id, {"reference": run.snapshot})
 
 
-def _correctness(pipeline: Pipeline, rows: pd.DataFrame) -> list[float] | pd.Series:
-    """By row 1 where the prediction is right, else 0, of sets of labels their F1; NaN where there is no prediction or no target."""
+def _correctness(pipeline: Pipeline, rows: pd.DataFrame, asked: list[str]) -> list[float] | pd.Series:
+    """By row 1 where the prediction is right, else 0, of sets of labels and of answers in texts their F1; NaN where there is no
+    prediction or no target."""
     if pipeline.facts.has_label_sets:
         return set_scores(rows["prediction"].tolist(), rows["target"].tolist())
+    if pipeline.facts.finds_answers:
+        return answers_f1(rows["prediction"].tolist(), rows["target"].tolist(), asked)
     has_both = rows["prediction"].notna() & rows["target"].notna()
     return (rows["prediction"] == rows["target"]).where(has_both).astype("float64")
 

@@ -119,7 +119,7 @@ def pack_model(
     package = load_package(folder, run.base.path, home.path)
     texts = open_snapshot(home, run.snapshot).frame("test")["text"].head(CHECKED_ROWS).tolist()
     answers = package.answer(texts)
-    expected = package.answer_table(answers)
+    expected = package.answer_table(texts, answers)
     write_check(folder, texts, answers, numerics(pipeline.training.precision))
     example = _example_row(pipeline, texts)
     variant = json_sha256(replace(preparation, base_uri="").values())[:16]  # where its base lies is no answer's matter

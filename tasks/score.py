@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,14 +103,14 @@ def _score(
     from tasks.serving.predictor import make_ready
     from tasks.traffic.log import open_traffic
 
-    data = pipeline.data
-    facts = pipeline.facts
+    data, facts = pipeline.data, pipeline.facts
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)
     batch = inspect_files(
         rows, pipeline.input_columns, format, data.max_characters, data.separator, messages=data.messages is not None
     )
+    batch = replace(batch, words=data.words is not None)
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
     ready: list[ReadyModel] = []
 
@@ -123,7 +123,10 @@ def _score(
     key = _scoring_key(pipeline, model, batch, id_column)
     with closing(open_traffic(home.path, pipeline.name, home.traffic_url)) if logged else nullcontext() as log:
         result = score_files(
-            ScoringJob(batch, key, model.version, answers, at_once, id_column, place, log, rate, facts.is_number), move
+            ScoringJob(
+                batch, key, model.version, answers, at_once, id_column, place, log, rate, facts.is_number, facts.finds_answers
+            ),
+            move,
         )
     fresh = 0 if result.skipped else result.rows - result.kept
     return {

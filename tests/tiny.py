@@ -57,6 +57,37 @@ def label_set_rows(n, seed=0):
     return pd.DataFrame(out)
 
 
+def asked(n, seed=0, start=0):
+    """n questions with their contexts: which of two key words stands first; one in two asks for words that are not there."""
+    draw = random.Random(seed + 1)
+    out = []
+    for row in rows(n, seed, start):
+        pair = next(pair for pair in KEYS if row["label"].split()[0] in pair)
+        other = KEYS[1 - KEYS.index(pair)]
+        there = draw.random() < 0.5
+        answer = row["label"].split()[0] if there else ""
+        out.append(
+            {"ticket": row["ticket"], "question": " ".join(pair if there else other), "context": row["text"], "answers": answer}
+        )
+    return out
+
+
+def answer_rows(n, seed=0):
+    """The same as prepared records."""
+    from tasks.data.answers import read_answers
+    from tasks.data.text_parts import join_parts
+
+    records = [
+        {
+            "id": row["ticket"],
+            "text": join_parts((row["question"], row["context"])),
+            "target": read_answers(row["answers"], row["context"]),
+        }
+        for row in asked(n, seed)
+    ]
+    return pd.DataFrame(records)
+
+
 def span_rows(n, seed=0):
     """n prepared records; each key word and the word behind it are a span, of a label for each pair of key words."""
     out = []

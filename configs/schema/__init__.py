@@ -2,18 +2,7 @@
 
 from configs.schema.adapters import Adapter, Full, Lora
 from configs.schema.contract import Contract
-from configs.schema.data import (
-    PATTERN_ENTITIES,
-    Data,
-    Deduplicate,
-    Entity,
-    GivenSplit,
-    HashSplit,
-    Redact,
-    TimeSplit,
-    Window,
-    is_table,
-)
+from configs.schema.data import PATTERN_ENTITIES, Data, Deduplicate, Entity, Redact, Window, is_table
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate, Guards, ScaledGate
 from configs.schema.metrics import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric
@@ -23,6 +12,7 @@ from configs.schema.pipeline import Pipeline
 from configs.schema.preferences import HumanJudge, Judge, ModelJudge, Scorer
 from configs.schema.problems import ProblemFacts, ProblemName, facts_of, family_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
+from configs.schema.splits import GivenSplit, HashSplit, TimeSplit
 from configs.schema.training import Languages, Model, Training
 
 __all__ = [

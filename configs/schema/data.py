@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from configs.schema.section import Fraction, Frozen, Moment
+from configs.schema.splits import GivenSplit, HashSplit, TimeSplit
 
 Entity = Literal[
     "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "URL", "CRYPTO", "MAC_ADDRESS",
@@ -17,30 +18,6 @@ Entity = Literal[
 PATTERN_ENTITIES: tuple[Entity, ...] = (
     "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "CRYPTO", "MAC_ADDRESS",
 )  # fmt: skip
-
-
-class HashSplit(Frozen):
-    """A row's split is a keyed hash of its group, else of its raw text: it never moves, whatever else arrives."""
-
-    by: Literal["hash"] = "hash"
-    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
-    test: Annotated[float, Field(ge=0, lt=0.8)] = 0.2
-
-
-class TimeSplit(Frozen):
-    """The newest rows are test, those before them validation: fractions of the rows in order of time."""
-
-    by: Literal["time"] = "time"
-    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
-    test: Fraction = 0.2
-
-
-class GivenSplit(Frozen):
-    """`data.test` names the test rows, or `column` holds train, validation or test for each row."""
-
-    by: Literal["given"] = "given"
-    column: str | None = None
-    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
 
 
 class Redact(Frozen):
@@ -139,6 +116,9 @@ class Data(Frozen):
     words: str | None = Field(None, description="where targets are spans, instead of text: the column of the text's words")
     tags: str | None = Field(None, description="where targets are spans, instead of spans: the column of a tag for each word")
     number: str = Field("number", description="where targets are numbers: the column of the number, in a unit of your own")
+    question: str = Field("question", description="where answers stand in a text: the column of the question")
+    context: str = Field("context", description="where answers stand in a text: the column of the text that they are looked for in")
+    answers: str = Field("answers", description="their column: as SQuAD has them, texts alone, or empty where there is none")
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")
     messages: str | None = Field(
@@ -186,6 +166,8 @@ class Data(Frozen):
             ("text", "labels"),
             ("text", "spans"),
             ("text", "number"),
+            ("question", "answers"),
+            ("context", "answers"),
             ("prompt", "completion"),
             ("prompt", "rejected"),
         ):
@@ -198,6 +180,8 @@ class Data(Frozen):
             raise ValueError(f"words and tags are one column, `{self.words}`: a model would be given its answer")
         if self.text_pair is not None and self.text_pair in (self.text, self.label, self.labels, self.number):
             raise ValueError(f"text_pair is the column `{self.text_pair}`, which is text, label or number too: name another")
+        if self.question == self.context:
+            raise ValueError(f"question and context are one column, `{self.context}`: name the column of each")
         listed = self.labels if isinstance(self.labels, tuple) else ()
         if read := [name for name in ("text", "text_pair") if getattr(self, name) in listed]:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -14,7 +14,8 @@ from configs.schema.gate import Gate
 from configs.schema.metrics import BLEU
 from configs.schema.objectives import Objective, Supervised
 from configs.schema.operations import Monitor, Release, Schedule, Serving
-from configs.schema.problems import TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of, with_defaults
+from configs.schema.problem_defaults import with_defaults
+from configs.schema.problems import TARGET_COLUMNS, ProblemFacts, ProblemName, facts_of, family_of
 from configs.schema.section import Frozen, meant_name, written_as
 from configs.schema.training import Model, Training
 
@@ -57,11 +58,18 @@ class Pipeline(Frozen):
         return self.objective.with_metrics(facts_of(self.problem))
 
     @property
+    def inputs(self) -> Literal["text", "pair", "messages"]:
+        """What one input is: a text, two beside one another, or a conversation."""
+        if self.data.messages is not None:
+            return "messages"
+        return "pair" if getattr(self.data, self.facts.pair_column) is not None else "text"
+
+    @property
     def input_columns(self) -> tuple[str, ...]:
         """The columns that are read: of texts, of two texts beside one another, or of conversations."""
         if self.data.messages is not None:
             return (self.data.messages,)
-        names = (self.data.words or getattr(self.data, self.facts.input_column), self.data.text_pair)
+        names = (self.data.words or getattr(self.data, self.facts.input_column), getattr(self.data, self.facts.pair_column))
         return tuple(name for name in names if name is not None)
 
     @property
@@ -101,8 +109,8 @@ class Pipeline(Frozen):
             )
         if self.data.rejected is not None and not self.objective.needs_pairs:
             raise ValueError(f"data.rejected: objective.kind {self.objective.kind} reads no rejected answers: drop it")
-        own = (self.facts.input_column, self.facts.target_column)
-        for name in sorted({"text", "prompt", *TARGET_COLUMNS.values()} - {*own}):
+        own = self.facts.own_columns
+        for name in sorted({"text", "prompt", "question", "context", *TARGET_COLUMNS.values()} - {*own}):
             if getattr(self.data, name) != Data.model_fields[name].default:
                 raise ValueError(
                     f"data.{name}: {self.problem} reads no column of that name: name its columns by {' and '.join(own)}"

@@ -6,18 +6,20 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from configs.schema import metrics as m
-from configs.schema.metrics import Metric, bleu_tokenizer_for
+from configs.schema.metrics import Metric
 
 ProblemName = Literal[
-    "text-classification", "multi-label-classification", "text-regression", "token-classification",
+    "text-classification", "multi-label-classification", "text-regression", "token-classification", "question-answering",
     "text-generation", "text2text-generation", "summarization", "translation",
 ]  # fmt: skip
-TargetColumn = Literal["label", "labels", "spans", "number", "completion"]
+TargetColumn = Literal["label", "labels", "spans", "number", "answers", "completion"]
+InputColumn = Literal["text", "prompt", "question", "context", "text_pair"]
 TARGET_COLUMNS: dict[str, TargetColumn] = {
     "label": "label",
     "labels": "labels",
     "spans": "spans",
     "number": "number",
+    "answer": "answers",
     "text": "completion",
 }
 
@@ -27,15 +29,16 @@ class ProblemFacts:
     """What a problem reads and says.
 
     `target` is what a row has to be answered with: one label of a fixed set, any number of them, any number of spans of the text
-    with a label each, a number, or a text. `metrics` are those that pages show. `primary` is the mean of what the gate compares of
-    rows, which `compared` says in words. `life_metric` is the one that a model's history draws. `feedback` is how a person corrects
-    an answer, `examples` are two texts to ask. `reads_pairs`: it may read two texts beside one another. `reads_messages`: it may
-    read conversations. `pairs_tokenizers`: targets may have a tokenizer and a language of their own. `continues_text`: answers go
+    with a label each, a number, an answer that stands in what is read, or a text. `metrics` are those that pages show. `primary` is
+    the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a model's history
+    draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `reads_pairs`: it may read two texts
+    beside one another. `reads_messages`: it may read conversations. `pairs_tokenizers`: targets may have a tokenizer and a language
+    of their own. `continues_text`: answers go
     on where what was read ends. `family` is the problem whose rows, contract and networks these are, where another's are: the two
     differ in their defaults and in how texts are scored.
     """
 
-    target: Literal["label", "labels", "spans", "number", "text"]
+    target: Literal["label", "labels", "spans", "number", "answer", "text"]
     metrics: tuple[Metric, ...]
     primary: Metric
     compared: str
@@ -74,14 +77,30 @@ class ProblemFacts:
         return self.target == "number"
 
     @property
-    def input_column(self) -> Literal["text", "prompt"]:
+    def finds_answers(self) -> bool:
+        """Whether a question is read beside a context, and targets are places of answers there (tasks/data/answers.py)."""
+        return self.target == "answer"
+
+    @property
+    def input_column(self) -> InputColumn:
         """The setting under `data` that names the column that is read."""
-        return "prompt" if self.writes_text else "text"
+        return "prompt" if self.writes_text else "question" if self.finds_answers else "text"
+
+    @property
+    def pair_column(self) -> InputColumn:
+        """The setting under `data` that names the column that is read beside it."""
+        return "context" if self.finds_answers else "text_pair"
 
     @property
     def target_column(self) -> TargetColumn:
         """The setting under `data` that names the column of targets."""
         return TARGET_COLUMNS[self.target]
+
+    @property
+    def own_columns(self) -> tuple[InputColumn | TargetColumn, ...]:
+        """The settings under `data` that name the columns which every row has to have."""
+        read = (self.input_column, self.pair_column) if self.finds_answers else (self.input_column,)
+        return (*read, self.target_column)
 
     @property
     def writes_text(self) -> bool:
@@ -161,6 +180,20 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         feedback="label",
         examples=("Ada Lovelace wrote to Charles Babbage in London.", "The meeting with Acme is in Oslo on Monday."),
     ),
+    "question-answering": ProblemFacts(
+        target="answer",
+        metrics=(
+            m.F1_WORDS,
+            m.EXACT_MATCH,
+            Metric("has_answer_f1", "F1 where there is an answer", "share", True),
+            Metric("no_answer_accuracy", "no answer, and none given", "share", True),
+        ),
+        primary=m.F1_WORDS,
+        compared="F1 of the words of each answer",
+        life_metric=m.F1_WORDS,
+        feedback="label",
+        examples=("When does the meeting begin?", "The meeting is moved to Thursday. It begins at nine in the large room."),
+    ),
     "text-generation": ProblemFacts(
         target="text",
         metrics=(m.NLL, m.PERPLEXITY, m.EXACT_MATCH, m.ROUGE_L),
@@ -184,41 +217,6 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     ),
     "translation": replace(TEXT_TO_TEXT, metrics=(m.NLL, m.PERPLEXITY, m.BLEU, m.CHRF, m.TER), family="text2text-generation"),
 }
-# What a problem has for settings that a config leaves out, where it is other than the section's own default.
-DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
-    "summarization": {
-        "data": {"prompt": "document", "completion": "summary"},
-        "model": {"max_length": 512},
-        "evaluation": {"max_new_tokens": 128},
-    },
-    "translation": {"data": {"prompt": "source", "completion": "target"}, "evaluation": {"max_new_tokens": 128}},
-}
-
-
-def with_defaults(config: dict[str, object]) -> dict[str, object]:
-    """A config with its problem's own defaults for the settings that it leaves out.
-
-    A text-classification with `data.labels` has many labels a text.
-    """
-    data = config.get("data")
-    if config.get("problem") == "text-classification" and isinstance(data, dict) and data.get("labels") is not None:
-        return {**config, "problem": "multi-label-classification"}
-    problem, filled = str(config.get("problem")), dict(config)
-    defaults = {section: dict(values) for section, values in DEFAULTS.get(problem, {}).items()}
-    if problem in FACTS and m.BLEU in FACTS[problem].metrics:
-        defaults.setdefault("evaluation", {})["bleu_tokenizer"] = bleu_tokenizer_for(_target_language(config))
-    for section, values in defaults.items():
-        own = config.get(section, {})
-        filled[section] = {**values, **own} if isinstance(own, dict) else own
-    return filled
-
-
-def _target_language(config: dict[str, object]) -> str:
-    """The language that a config, not checked yet, says is written; empty where it says none."""
-    place: object = config
-    for name in ("model", "languages", "target"):
-        place = place.get(name) if isinstance(place, dict) else None
-    return place if isinstance(place, str) else ""
 
 
 def family_of(problem: ProblemName) -> ProblemName:

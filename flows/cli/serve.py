@@ -78,7 +78,7 @@ def _run_service(pipeline: Pipeline, home: Home, listening: socket.socket, keys:
         traffic,
         _audit_reader(pipeline, home),
         preparing.submit,
-        "messages" if pipeline.data.messages is not None else "pair" if pipeline.data.text_pair is not None else "text",
+        pipeline.inputs,
     )
     serving = uvicorn_server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn shuts down, then raises the signal again: by then it is ignored
@@ -151,7 +151,7 @@ def _remembered_version(memory: Path, versions: Path) -> str | None:
 def _open_traffic_log(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Traffic:
     """The traffic log; a helper process prepares corrections as it does the data, since they may be long."""
     from tasks.data.redaction.redact import OVER_BUDGET
-    from tasks.serving.feedback_cleaning import corrections_cleaner, recipe_of
+    from tasks.serving.feedback_cleaning import clean_answers, corrections_cleaner, recipe_of
     from tasks.serving.text_preparation import prepare_texts
     from tasks.traffic.log import open_traffic
 
@@ -166,13 +166,15 @@ def _open_traffic_log(pipeline: Pipeline, home: Home, preparing: RestartedProces
     if pipeline.facts.has_spans:
         return open_traffic(home.path, pipeline.name, home.traffic_url, corrections_cleaner(clean))
     # A number is no text that could hold personal data, though its digits may look like a telephone number.
-    return open_traffic(home.path, pipeline.name, home.traffic_url, None if pipeline.facts.is_number else clean)
+    redact = None if pipeline.facts.is_number else clean_answers(clean) if pipeline.facts.finds_answers else clean
+    return open_traffic(home.path, pipeline.name, home.traffic_url, redact)
 
 
 def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
     thumbs = pipeline.facts.writes_text
 
     def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
+        from tasks.data.answers import answer_texts
         from tasks.data.text_parts import split_parts
         from tasks.data.turns import is_conversation, turns_of
         from tasks.serving.http.answer_types import DrawnAnswer
@@ -184,9 +186,10 @@ def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], l
         for row in rows:
             row["score"] = row["score"] if row["score"] == row["score"] else None
             if is_conversation(row["text"]):
-                row["messages"] = [turn._asdict() for turn in turns_of(row["text"])]
-                row["text"] = row["messages"][-1]["content"]
+                row |= {"messages": (turns := [turn._asdict() for turn in turns_of(row["text"])]), "text": turns[-1]["content"]}
                 continue
+            if pipeline.facts.finds_answers:
+                row["prediction"] = "".join(answer_texts(row["prediction"], row["text"]))
             row |= dict(zip(("text", "text_pair"), split_parts(row["text"]), strict=False))
         return rows
 
@@ -233,7 +236,8 @@ def _print_address(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> 
         )
     if pipeline.facts.writes_text:
         print_notice(f"OpenAI's clients: base_url {url}/v1, model {pipeline.name}")
-    print_notice(f"next: curl {url}/predict -H 'Content-Type: application/json' -d '{{\"text\": \"...\"}}'")
+    asked = '"question": "...", "context": "..."' if pipeline.facts.finds_answers else '"text": "..."'
+    print_notice(f"next: curl {url}/predict -H 'Content-Type: application/json' -d '{{{asked}}}'")
 
 
 def _log_to_stderr() -> None:

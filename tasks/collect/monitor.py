@@ -100,16 +100,17 @@ def _levels(
     pipeline: Pipeline, reference: TrafficReference, looks: tuple[page.LookRow, ...], audited: tuple[page.Level, ...], since: str
 ) -> tuple[page.Level, ...]:
     """How good answers were over time, by what audits measure of answers of this kind."""
-    if pipeline.facts.has_labels:
+    if pipeline.facts.has_labels or pipeline.facts.finds_answers:
         return accuracy_levels(reference, looks, since)
     return error_levels(reference, audited, since) if pipeline.facts.is_number else audited
 
 
 def _page_metric(pipeline: Pipeline) -> str:
     """The metric that the page draws over time: what audits measure."""
-    return {"label": "accuracy", "labels": "f1_rows", "spans": "f1_rows", "number": "mae", "text": "accepted_answers"}[
-        pipeline.facts.target
-    ]
+    metrics = {
+        "label": "accuracy", "labels": "f1_rows", "spans": "f1_rows", "number": "mae", "answer": "f1", "text": "accepted_answers",
+    }  # fmt: skip
+    return metrics[pipeline.facts.target]
 
 
 def payload_of(pipeline: Pipeline, version: str, window: TrafficWindow, findings: tuple[Finding, ...]) -> dict[str, Any]:

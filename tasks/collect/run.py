@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from configs.schema import Pipeline
 from tasks.collect import run_rows as rows
 from tasks.collect import training
+from tasks.collect.run_answers import answer_fit
 from tasks.collect.run_scores import better_rules, scores_of_systems
 from tasks.collect.run_spans import span_report
 from tasks.common.files import folder_bytes
@@ -96,6 +97,7 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         errors=_worst_errors(findings, home),
         generations=rows.worst_generations(findings, home) if facts.writes_text else (),
         numbers=rows.number_fit(findings, home) if facts.is_number else None,
+        answers=answer_fit(findings, home) if facts.finds_answers else None,
         spans=span_report(findings, home) if facts.has_spans else None,
         judge=rows.judge_summary(findings.scores.further),
         scorers=rows.scorer_rows(findings.scores.further),

@@ -19,6 +19,7 @@ from configs.errors import InfraError
 from configs.schema import ProblemName, facts_of
 from tasks.common.files import replaced_file
 from tasks.common.workspace import world_faults
+from tasks.data.answers import right_places
 from tasks.data.label_sets import labels_of, rename_labels
 from tasks.data.labels import by_fold, canonical_label, respell_label
 from tasks.data.normalise import key_text, unusable_reason
@@ -92,13 +93,18 @@ def accepted_answers(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Calla
 def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName, max_characters: int) -> pa.Table:
     """Rows by id: id, text, target, time, origin, and where answers are texts the prediction that the correction replaces.
 
-    Unusable labels and texts (normalise.unusable_reason) and those over `max_characters` are left out: feedback cannot stop a run
-    as a broken source does, and the contract sets rows of it aside one by one.
+    Answers that stand in a text are its places there, and left out where it does not hold them. So are unusable labels and texts
+    (normalise.unusable_reason) and those over `max_characters`: feedback cannot stop a run as a broken source does, and the
+    contract sets rows of it aside one by one.
     """
     import pyarrow as pa
 
     rows = labelled_answers(answers, feedback, kind=facts_of(problem).feedback)
     rows = with_own_spans(rows) if facts_of(problem).has_spans else rows
+    if facts_of(problem).finds_answers:
+        targets = [right_places(value, text) for value, text in zip(rows["label"], rows["text"], strict=True)]
+        rows["label"] = targets
+        rows = rows[rows["label"].notna()]
     texts = rows[["text", "label"]]
     usable = texts.map(lambda text: unusable_reason(text) is None).all(axis=1) & (texts.map(len).max(axis=1) <= max_characters)
     rows = rows[usable].sort_values("id")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from tasks.data.sources.chunk import cell_shape
@@ -118,3 +119,13 @@ def _form_of(value: object) -> str:
     if isinstance(value, str):
         return f"a text of the form {cell_shape(value)!r}"
     return "nothing" if value is None else names.get(type(value), "something else")
+
+
+def share_of_conversations(cells: Sequence[object]) -> float:
+    """The share of cells, 0 to 1, from which a model could learn."""
+    readable = 0
+    for cell in cells:
+        with suppress(ValueError):
+            is_list = isinstance(cell, list) or (isinstance(cell, str) and cell.lstrip()[:1] == "[")
+            readable += is_list and read_exchange(cell) is not None
+    return readable / max(1, len(cells))

@@ -36,6 +36,26 @@ def read_spans(cell: object, text: str) -> str:
     return check_spans([_read_span(each, text) for each in spans], text)
 
 
+def labels_of_spans(cell: object) -> list[str] | None:
+    """The label of each span of a cell, whatever text they are of; None for a cell that is empty or holds no list of spans."""
+    if cell is None or cell == "":
+        return None
+    try:
+        return [_span_parts(each)[0] for each in _list_of(cell)]
+    except UnusableSpans:
+        return None
+
+
+def tags_of_words(cell: object) -> list[str] | None:
+    """The tags of a cell; None for a cell that is no list of them: each is `O` or has a prefix, or some are `O`."""
+    try:
+        tags = [str(tag) for tag in _words_of(cell)]
+    except UnusableSpans:
+        return None
+    prefixed = all(tag == NO_TAG or _PREFIXED.fullmatch(tag) for tag in tags)
+    return tags if tags and (prefixed or NO_TAG in tags) else None
+
+
 def read_tagged_words(words: object, tags: object) -> tuple[str, str]:
     """A text, its words joined by a space, and its spans, from a tag for each word.
 
@@ -56,6 +76,14 @@ def read_tagged_words(words: object, tags: object) -> tuple[str, str]:
         at += len(word) + 1
     runs = _runs_of([mark for _, mark in kept])
     return text, check_spans([(starts[first], starts[last] + len(kept[last][0]), label) for first, last, label in runs], text)
+
+
+def text_of_words(words: object) -> str:
+    """The text that `read_tagged_words` makes of words; empty where they are none."""
+    try:
+        return " ".join(str(word) for word in _words_of(words) if str(word))
+    except UnusableSpans:
+        return ""
 
 
 def _runs_of(tags: Sequence[str]) -> list[tuple[int, int, str]]:
@@ -112,23 +140,7 @@ def _parse(text: str) -> object:
 
 
 def _read_span(value: object, text: str) -> Span:
-    if isinstance(value, list | tuple) and len(value) == 3:
-        label = next((each for each in value if isinstance(each, str)), None)
-        start, end = [each for each in value if each is not label][:2] if label is not None else (None, None)
-        stands = None
-    elif isinstance(value, dict):
-        label, start, end = (
-            next((value[key] for key in keys if value.get(key) is not None), None) for keys in (_LABELS, _STARTS, _ENDS)
-        )
-        end = _sum(start, value.get("length")) if end is None else end
-        label = label[0] if isinstance(label, list) and len(label) == 1 else label
-        stands = next((value[key] for key in _VALUES if isinstance(value.get(key), str)), None)
-    else:
-        raise UnusableSpans(f"is no list of spans: write {FORM}")
-    name = canonical_label(label) if isinstance(label, str | int) else None
-    first, last = _whole(start), _whole(end)
-    if name is None or first is None or last is None:
-        raise UnusableSpans(f"holds a span without label, start or end: write {FORM}")
+    name, first, last, stands = _span_parts(value)
     if not 0 <= first < last <= len(text):
         fault = (
             "is empty" if first == last else "ends before it begins" if last < first else f"lies outside the text of {len(text):,}"
@@ -140,6 +152,27 @@ def _read_span(value: object, text: str) -> Span:
             "of the text as it is given"
         )
     return first, last, name
+
+
+def _span_parts(value: object) -> tuple[str, int, int, str | None]:
+    """Label, start, end, and what is said to stand there."""
+    label, start, end, stands = None, None, None, None
+    if isinstance(value, list | tuple) and len(value) == 3:
+        label = next((each for each in value if isinstance(each, str)), None)
+        start, end = [each for each in value if each is not label][:2] if label is not None else (None, None)
+    elif isinstance(value, dict):
+        keys = (_LABELS, _STARTS, _ENDS)
+        label, start, end = (next((value[key] for key in names if value.get(key) is not None), None) for names in keys)
+        end = _sum(start, value.get("length")) if end is None else end
+        label = label[0] if isinstance(label, list) and len(label) == 1 else label
+        stands = next((value[key] for key in _VALUES if isinstance(value.get(key), str)), None)
+    else:
+        raise UnusableSpans(f"is no list of spans: write {FORM}")
+    name = canonical_label(label) if isinstance(label, str | int) else None
+    first, last = _whole(start), _whole(end)
+    if name is None or first is None or last is None:
+        raise UnusableSpans(f"holds a span without label, start or end: write {FORM}")
+    return name, first, last, stands
 
 
 def _sum(start: object, length: object) -> int | None:

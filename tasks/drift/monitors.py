@@ -74,6 +74,8 @@ def _monitors_with_data(reference: Sample) -> Mapping[str, bool]:
         "predictions.classes": reference.prediction is not None,
         "predictions.labels": reference.labels is not None,
         "predictions.number": "answer" in reference.numbers,
+        "predictions.no_answer": "answer" in reference.categories,
+        "predictions.answer_length": "answer_length" in reference.numbers,
         "predictions.confidence": scored,
         "predictions.calibration": scored and right,
         "performance.accuracy": right,
@@ -89,7 +91,7 @@ def _monitor_tests(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
         "inputs.topics": (effects.embedding, lambda question, old, new: inputs.embedding_distance(question, old, new, kernel=True)),
         "inputs.mean": (effects.embedding, lambda question, old, new: inputs.embedding_distance(question, old, new, kernel=False)),
         "inputs.length": (effects.number, _judge_number("length", scaled=True)),
-        "inputs.language": (effects.share, _judge_language),
+        "inputs.language": (effects.share, _judge_category("language")),
         "inputs.vocabulary": (effects.share, _judge_number("vocabulary", scaled=False)),
         "inputs.missing": (effects.share, _judge_missing),
         "inputs.duplicates": (effects.share, lambda question, old, new: inputs.duplicate_shift(question, _text_codes(old, new))),
@@ -99,6 +101,8 @@ def _monitor_tests(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
         ),
         "predictions.labels": (effects.share, _judge_labels),
         "predictions.number": (effects.number, _judge_number("answer", scaled=True)),
+        "predictions.no_answer": (effects.share, _judge_category("answer")),
+        "predictions.answer_length": (effects.number, _judge_number("answer_length", scaled=True)),
         "predictions.confidence": (effects.number, _judge_confidence),
         "predictions.calibration": (effects.accuracy, performance.calibration_shift),
         "performance.accuracy": (effects.accuracy, performance.accuracy_loss),
@@ -113,8 +117,10 @@ def _judge_number(name: str, scaled: bool) -> Judge:
     )
 
 
-def _judge_language(question: MonitorQuestion, old: Sample, new: Sample) -> Finding:
-    return category_shift(question, old.categories.get("language"), new.categories.get("language"), _text_codes(old, new))
+def _judge_category(name: str) -> Judge:
+    return lambda question, old, new: category_shift(
+        question, old.categories.get(name), new.categories.get(name), _text_codes(old, new)
+    )
 
 
 def _judge_missing(question: MonitorQuestion, old: Sample, new: Sample) -> Finding:

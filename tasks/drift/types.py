@@ -27,6 +27,8 @@ MONITORS = (
     "predictions.classes",
     "predictions.labels",
     "predictions.number",
+    "predictions.no_answer",
+    "predictions.answer_length",
     "predictions.confidence",
     "predictions.calibration",
     "performance.accuracy",
@@ -41,10 +43,11 @@ class Sample:
 
     `texts`: a number per row, equal where the text is, *across both samples too* (`text_codes`). `embeddings`: of the untuned base;
     a row of NaN was not embedded and is left out. `numbers`: "length", "vocabulary" (the share of a row's words that training did
-    not know), and "answer" where answers are numbers; NaN is left out. `categories`: "language". `flags`: "missing". `labels`: of
-    answers that are sets of labels, label -> whether it was answered; one that is absent never was. `correct`: 1 or 0, or a score
-    between, NaN where unknown; `error`: of an answer that is a number, how far it was off, NaN where unknown. `audit_probability`:
-    with which a row was drawn to be labelled; a label without one is no audit, and not counted.
+    not know), "answer" where answers are numbers, and "answer_length" (words) where they stand in the text; NaN is left out.
+    `categories`: "language", and "answer" (whether any was found). `flags`: "missing". `labels`: of answers that are sets of
+    labels, label -> whether it was answered; one that is absent never was. `correct`: 1 or 0, or a score between, NaN where
+    unknown; `error`: of an answer that is a number, how far it was off, NaN where unknown. `audit_probability`: with which a row
+    was drawn to be labelled; a label without one is no audit, and not counted.
     In a reference None means that every known label counts alike.
     """
 

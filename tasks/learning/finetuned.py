@@ -14,6 +14,7 @@ from tasks.data.labels import canonical_labels
 from tasks.learning.network import spec_of
 from tasks.problems import problem_of
 from tasks.problems.base import Problem
+from tasks.problems.tagging import read_tag_names
 from tasks.problems.types import Spec, read_tokenizer
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> t
     facts = facts_of(problem)
     if facts.is_number:
         _check_single_number(folder, config)
+    if facts.has_spans:
+        return _read_types(folder, config)
     return _read_labels(folder, config, sets=facts.has_label_sets) if facts.has_labels else ()
 
 
@@ -110,6 +113,14 @@ def _check_single_number(folder: Path, config: dict[str, Any]) -> None:
     names = config.get("id2label") or {}
     if len(names) != 1:
         raise refuse_folder(folder, f"its head has {len(names)} outputs", "write it with num_labels=1, for one number")
+
+
+def _read_types(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
+    outputs = read_tag_names({int(code): str(name) for code, name in (config.get("id2label") or {}).items()})
+    if outputs is None:
+        remedy = "name its outputs in id2label and label2id of config.json: O, and B-X and I-X of each type X"
+        raise refuse_folder(folder, "its outputs are not named as tags of spans", remedy)
+    return tuple(sorted(label for label in outputs if label))
 
 
 def _read_labels(folder: Path, config: dict[str, Any], *, sets: bool) -> tuple[str, ...]:

@@ -29,6 +29,10 @@ def problem_of(name: ProblemName) -> Problem:
             from tasks.problems.text_regression import TextRegression
 
             return TextRegression()
+        case "question-answering":
+            from tasks.problems.question_answering import QuestionAnswering
+
+            return QuestionAnswering()
         case "text-generation":
             from tasks.problems.text_generation import TextGeneration
 

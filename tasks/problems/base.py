@@ -11,6 +11,7 @@ from configs.errors import InputError
 from configs.schema import Supervised
 from tasks.problems.types import (
     Adapt,
+    AnswerCalibration,
     Autocast,
     DifferenceScale,
     EncodedRows,
@@ -99,6 +100,10 @@ class Problem(Measure):
         """The spec with what its network has to know of the targets that it is fitted to, such as their labels."""
         return spec
 
+    def with_rows(self, spec: Spec, rows: pd.DataFrame) -> Spec:
+        """As `with_targets`, with what it has to know of the texts of its rows beside."""
+        return self.with_targets(spec, rows["target"].tolist())
+
     def load_tokenizer(
         self, base: Path, target_tokenizer: str, languages: tuple[str, ...] = ()
     ) -> PreTrainedTokenizerBase | PairedTokenizer:
@@ -184,6 +189,10 @@ class Problem(Measure):
         )
         trainer._loss_shifts_labels = False  # targets stand beside their inputs: every one counts
         return trainer
+
+    def calibrate(self, network: Network, held_out: list[Example], autocast: Autocast) -> AnswerCalibration:
+        """What is fitted to encoded held-out rows, at least one, once the weights are there; nothing here."""
+        return AnswerCalibration()
 
     # --- answers ---
 

@@ -37,16 +37,31 @@ if TYPE_CHECKING:
     from tasks.problems.probing import Probe
 
 
-class EncoderHead(Problem):
-    """Texts in, one vector of logits a text out, which a problem of this kind reads its answers from."""
+class Encoder(Problem):
+    """A problem whose network is an encoder with a head of ours."""
 
     task_type = "FEATURE_EXTRACTION"
     base_class = "AutoModel"
+    needs_end_token = False
+    has_lexical = True
+
+    def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
+        import torch
+        from transformers import AutoModel
+
+        network = AutoModel.from_config(config, dtype=torch.float32)
+        return adapt(network if spec.pooling == EARLIER else self.used_part(network))
+
+    def used_part(self, model: PreTrainedModel) -> PreTrainedModel:
+        return model.get_encoder() if model.config.is_encoder_decoder else model
+
+
+class EncoderHead(Encoder):
+    """Texts in, one vector of logits a text out, which a problem of this kind reads its answers from."""
+
     finetuned_class = "AutoModelForSequenceClassification"
     finetuned_table = "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES"
     text_columns = ("text",)
-    needs_end_token = False
-    has_lexical = True
 
     # --- what a problem of this kind adds ---
 
@@ -76,16 +91,6 @@ class EncoderHead(Problem):
             return classifier.build_classifier(adapt(encoder), width, self.head_size(spec), pooling), spec
         encoder, width, pooling = classifier.load_encoder(base, spec.pooling or pooling_of(base))
         return classifier.build_classifier(adapt(encoder), width, self.head_size(spec), pooling), replace(spec, pooling=pooling)
-
-    def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
-        import torch
-        from transformers import AutoModel
-
-        network = AutoModel.from_config(config, dtype=torch.float32)
-        return adapt(network if spec.pooling == EARLIER else self.used_part(network))
-
-    def used_part(self, model: PreTrainedModel) -> PreTrainedModel:
-        return model.get_encoder() if model.config.is_encoder_decoder else model
 
     def check_probe(self, name: str, base: Path, probe: Probe) -> None:
         if probe.causal and pooling_of(base) == "first":

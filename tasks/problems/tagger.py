@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from configs.errors import InputError
 from tasks.data.redaction.placeholders import aligned_view
+from tasks.problems.tagging import read_tag_names
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +55,35 @@ def build_tagger(encoder: nn.Module, hidden_size: int, tags: int) -> nn.Module:
             return {"logits": self.head(hidden).float()}
 
     return Tagger()
+
+
+def load_tagger(path: Path, labels: Sequence[str]) -> nn.Module:
+    """A model with the head that it was fine-tuned with, as `save_pretrained` wrote both; `forward` as a tagger's of these labels.
+
+    Where a label has one output for its first and its later tokens, the first is the less likely by a hair: such tokens go on.
+    """
+    import torch
+    from transformers import AutoModelForTokenClassification
+
+    network = AutoModelForTokenClassification.from_pretrained(
+        path, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+    )
+    outputs = read_tag_names({int(code): str(name) for code, name in network.config.id2label.items()}) or {}
+    pairs = [outputs[label] for label in labels]
+    columns = torch.tensor([outputs[""][0], *(code for pair in pairs for code in pair)])
+    less = torch.tensor([0.0, *(value for first, later in pairs for value in (1e-3 if first == later else 0.0, 0.0))])
+
+    class OwnHead(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            self.encoder = network.base_model
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **_: object) -> dict[str, torch.Tensor]:
+            logits = self.network(input_ids=input_ids, attention_mask=attention_mask).logits.float()
+            return {"logits": logits[..., columns.to(logits.device)] - less.to(logits.device)}
+
+    return OwnHead()
 
 
 def cut_windows(tokenizer: PreTrainedTokenizerBase, spec: Spec, texts: Sequence[str]) -> list[Window]:
@@ -128,7 +159,7 @@ def tag_loss(
 def window_logits(
     model: Any, windows: Sequence[Window], pad_id: int, batch_size: int, autocast: Autocast
 ) -> list[npt.NDArray[np.float32]]:
-    """The logits (tokens, tags) of the tokens that are read from each window; longest windows first."""
+    """The logits (tokens, tags) of the tokens that are read from each window; longest windows first, of like length together."""
     import torch
 
     order = sorted(range(len(windows)), key=lambda place: (-len(windows[place].ids), place))
@@ -136,8 +167,7 @@ def window_logits(
     out: list[npt.NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(windows)
     model.eval()
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
+        for places in _like_batches(order, [len(window.ids) for window in windows], batch_size):
             batch = {name: tensor.to(device) for name, tensor in batch_of([{"input_ids": windows[p].ids} for p in places]).items()}
             with autocast():
                 logits = model(**batch)["logits"].float().cpu().numpy()
@@ -145,3 +175,15 @@ def window_logits(
                 tokens = windows[place].tokens
                 out[place] = own[tokens.start : tokens.stop].copy()
     return out
+
+
+def _like_batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Windows in batches of at most so many, of which none is shorter than half the longest: padding costs as much as text."""
+    batch: list[int] = []
+    for place in order:
+        if batch and (len(batch) == most or 2 * lengths[place] < lengths[batch[0]]):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch

@@ -6,17 +6,36 @@ Of labels numbered from 0, code 0 is O (in no span), 1 + 2n is B (first token of
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.data.labels import canonical_label
 from tasks.data.spans import Span
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Places = Sequence[tuple[int, int]]  # of tokens in a text: start, end
 OUTSIDE = 0
+
+
+def read_tag_names(names: Mapping[int, str]) -> dict[str, tuple[int, int]] | None:
+    """The outputs of a head that was trained elsewhere, by their names: label -> those of its B and its I, "" -> that of O twice.
+
+    A label without an I or a B of its own, as in IOB1, has one output for both. None where the names are none of tags.
+    """
+    outputs: dict[str, dict[str, int]] = {}
+    for code, name in names.items():
+        kind, dash, label = name.partition("-")
+        if name == "O":
+            outputs[""] = {"I": code}
+        elif dash and kind in ("B", "I") and (spelled := canonical_label(label)):
+            outputs.setdefault(spelled, {})[kind] = code
+        else:
+            return None
+    whole = {label: (own.get("B", own.get("I", 0)), own.get("I", own.get("B", 0))) for label, own in outputs.items()}
+    return whole if "" in whole and len(whole) > 1 else None
 
 
 def tag_count(labels: int) -> int:
@@ -78,6 +97,36 @@ def best_tags(log_probabilities: Floats) -> Codes:
     """
     best = log_probabilities.argmax(axis=1)
     return best if is_valid(best) else _viterbi(log_probabilities)
+
+
+def best_word_tags(log_probabilities: Floats, starts: Sequence[int]) -> Codes:
+    """As `best_tags`, of whole words: tokens from one of `starts` to the next are all of one span, or of none.
+
+    A word's log-probabilities are the sums of its tokens'.
+    """
+    first, edges = log_probabilities, np.asarray([*starts, len(log_probabilities)])
+    later = first.copy()
+    later[:, 1::2] = first[:, 2::2]  # behind the first token of a word a span goes on
+    words = np.add.reduceat(later, edges[:-1], axis=0)
+    words[:, 1::2] += first[edges[:-1], 1::2] - later[edges[:-1], 1::2]
+    chosen = np.repeat(best_tags(words), np.diff(edges))
+    begins = (chosen % 2 == 1) & ~np.isin(np.arange(len(chosen)), starts)
+    tags: Codes = chosen + begins
+    return tags
+
+
+def word_starts(places: Places, text: str) -> list[int]:
+    """The tokens (from 0) that begin a word, or are none of one; those of a placeholder are one word."""
+    return [
+        token
+        for token, place in enumerate(places)
+        if token == 0 or (place != places[token - 1] and not is_within_word(text, place[0]))
+    ]
+
+
+def is_within_word(text: str, place: int) -> bool:
+    """Whether letters or digits stand on both sides of a place."""
+    return 0 < place < len(text) and text[place - 1].isalnum() and text[place].isalnum()
 
 
 def is_valid(tags: Codes) -> bool:

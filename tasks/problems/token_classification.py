@@ -16,8 +16,8 @@ from tasks.data.spans import spans_of, write_spans
 from tasks.problems import classifier, metrics
 from tasks.problems.base import Problem
 from tasks.problems.baselines import spans as baselines
-from tasks.problems.tagger import IGNORED, Window, build_tagger, collate_windows, cut_windows, tag_loss, window_logits
-from tasks.problems.tagging import best_tags, spans_of_tags, tag_count, tags_of
+from tasks.problems.tagger import IGNORED, Window, build_tagger, collate_windows, cut_windows, load_tagger, tag_loss, window_logits
+from tasks.problems.tagging import best_tags, best_word_tags, is_within_word, spans_of_tags, tag_count, tags_of, word_starts
 from tasks.problems.types import (
     Adapt,
     Autocast,
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from tasks.problems.probing import Probe
 
 
+WITHIN_WORDS = 0.005  # of the edges of spans, that may lie within a word where spans are said to be of whole ones
+
+
 class TokenClassification(Problem):
     """Texts in, labelled spans out. Places count characters of texts as they are stored, which are viewed where they are read."""
 
@@ -66,7 +69,15 @@ class TokenClassification(Problem):
     def with_targets(self, spec: Spec, targets: Sequence[str]) -> Spec:
         return replace(spec, labels=all_labels(targets))
 
+    def with_rows(self, spec: Spec, rows: pd.DataFrame) -> Spec:
+        """Its labels, and whether spans begin and end where words do: then answers do so too."""
+        pairs = [(text, span) for text, target in zip(rows["text"], rows["target"], strict=True) for span in spans_of(target)]
+        within = sum(is_within_word(text, place) for text, (start, end, _) in pairs for place in (start, end))
+        return replace(self.with_targets(spec, rows["target"].tolist()), whole_words=within <= WITHIN_WORDS * 2 * len(pairs))
+
     def build_model(self, spec: Spec, base: Path, tokenizer: PreTrainedTokenizerBase, adapt: Adapt) -> tuple[nn.Module, Spec]:
+        if spec.head == "own":
+            return load_tagger(base, spec.labels), spec
         encoder, width, _ = classifier.load_encoder(base, "mean")
         return build_tagger(adapt(encoder), width, tag_count(len(spec.labels))), spec
 
@@ -168,14 +179,14 @@ def _window_tags(window: Window, target: str, spec: Spec) -> list[int]:
 
 
 def _read_logits(logits: np.ndarray | None, places: list[tuple[int, int]], spec: Spec, text: str) -> NetworkAnswer:
-    """The spans of a text's logits (tokens, tags), and the probability of just those tags, were tokens independent."""
+    """The spans of a text's logits (tokens, tags), and the geometric mean of the probabilities of its tokens' tags."""
     from scipy.special import log_softmax
 
     if logits is None:
         return NetworkAnswer(write_spans(()), 1.0)
     likely = log_softmax(logits.astype(np.float64), axis=1)
-    tags = best_tags(likely)
+    tags = best_word_tags(likely, word_starts(places, text)) if spec.whole_words else best_tags(likely)
     certain = likely[np.arange(len(tags)), tags]
     spans = spans_of_tags(places, tags.tolist(), spec.answers, text)
     scores = tuple(float(np.exp(certain[tokens]).mean()) for _, tokens in spans)
-    return NetworkAnswer(write_spans(span for span, _ in spans), float(np.exp(certain.sum())), scores)
+    return NetworkAnswer(write_spans(span for span, _ in spans), float(np.exp(certain.mean())), scores)

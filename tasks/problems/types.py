@@ -60,9 +60,11 @@ class Spec:
     text_view: int = TAGGED
     spellings: tuple[str, ...] = ()
     pooling: Pooling | Literal["earlier"] | None = None  # of a classifier; None: its base is probed
-    thresholds: tuple[float, ...] = ()  # of sets of labels: the probability from which each is answered
+    thresholds: tuple[float, ...] = ()  # the probability from which each label of a set is answered, or the one log-odds of answers
+    whole_words: bool = False  # of spans: each begins and ends where a word does
     location: float = 0.0  # of numbers: a logit of 0 stands for it, and one of 1 for a `spread` more
     spread: float = 1.0
+    longest_answer: int = 0  # of answers that stand in a text: their characters, at the most
     target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
     messages: bool = False  # whether it was trained on conversations, which its tokenizer's template writes
     languages: tuple[str, ...] = ()  # the codes of what is read and of what is written, as the config names them
@@ -160,7 +162,7 @@ class ScoredBaselines:
 
 @dataclass(frozen=True)
 class AnswerCalibration:
-    """What is fitted to held-out rows once the weights are there: a temperature, or a threshold for each label; see `Spec`."""
+    """What is fitted to held-out rows once the weights are there: a temperature, or thresholds; see `Spec`."""
 
     temperature: float = 1.0
     thresholds: tuple[float, ...] = ()
@@ -179,12 +181,13 @@ class DifferenceScale:
 
 
 class NetworkAnswer(NamedTuple):
-    """A network's answer to one text: a label or a text, and its probability where it has one; of spans each one's score too."""
+    """A network's answer to one text: a label, a text or places in it, and its probability where it has one; of spans each one's
+    too."""
 
     prediction: str
     score: float | None
     parts: tuple[float, ...] = ()
-    entities: str | None = None  # of spans, once they are put into the caller's text: as tasks/data/spans.py writes them
+    raw: str | None = None  # of places, once they are put into the caller's text: as tasks/data/spans.py or answers.py write them
 
 
 def padding_token(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 class Prediction(NamedTuple):
     """A model's answer to one text: the text as it saw it, the prediction, and its probability where it has one.
 
-    `entities`: of spans, those that the caller is told, as JSON: each in the characters of the text that was sent, with its score.
+    `raw`: where it is of places in the text, what the caller is told of those in the text that was sent, as JSON.
     """
 
     text: str
     prediction: str
     score: float | None
-    entities: str | None = None
+    raw: str | None = None
 
 
 class AnsweringModel(Protocol):

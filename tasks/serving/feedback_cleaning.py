@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from configs.schema import Pipeline
 from tasks.common.home import Home
+from tasks.data.answers import map_right_answer
 from tasks.data.redaction.key import redaction_key
 from tasks.data.spans import correction_labels, rename_correction
 from tasks.serving.text_preparation import Recipe, prepare_texts
@@ -17,6 +18,11 @@ def recipe_of(pipeline: Pipeline, home: Home) -> Recipe:
     """How labels and corrections of a pipeline's answers are prepared."""
     redact, layout = pipeline.data.redact, pipeline.facts.writes_text
     return Recipe(layout, redact.entities, redaction_key(home.path), redact.ner_model) if redact.enabled else Recipe(layout, None)
+
+
+def clean_answers(clean: Clean) -> Clean:
+    """The same for answers that stand in a context, in whose values the text alone was written by a person."""
+    return lambda values: [map_right_answer(lambda text: clean([text])[0], value) for value in values]
 
 
 def corrections_cleaner(clean: Clean) -> Clean:

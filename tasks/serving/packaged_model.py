@@ -24,6 +24,7 @@ from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, build_network, read_spec, save_spec
 from tasks.problems import problem_of
 from tasks.problems.types import Network, NetworkAnswer, Spec, Writing
+from tasks.serving.found_answers import found_frame, with_place
 from tasks.serving.text_preparation import PreparedTexts, Recipe, prepare_with
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class PackagedModel:
 
     @property
     def _places(self) -> bool:
-        return facts_of(self.network.spec.problem).has_spans
+        facts = facts_of(self.network.spec.problem)
+        return facts.has_spans or facts.finds_answers
 
     def prepare(self, texts: Sequence[str]) -> list[str]:
         """Normalise and redact, as in the snapshot: the form that is logged; the network reads its own view of it.
@@ -96,7 +98,7 @@ class PackagedModel:
 
     def predict(self, texts: Sequence[str], batch_size: int = 64) -> pd.DataFrame:
         """Raw texts -> one line each, as `answer_table` has it."""
-        return self.answer_table(self.answer(texts, batch_size))
+        return self.answer_table(texts, self.answer(texts, batch_size))
 
     def answer(self, texts: Sequence[str], batch_size: int = 64) -> list[NetworkAnswer]:
         """Raw texts -> one answer each, as it is logged and compared."""
@@ -105,19 +107,27 @@ class PackagedModel:
         how = autocast(numerics(self.preparation.precision))  # type: ignore[arg-type]
         problem, ready = problem_of(self.network.spec.problem), self.prepare(texts)
         answers = problem.answer_texts(self.network, ready, self.preparation.writing, batch_size, how)
-        return [with_entities(*pair) for pair in zip(ready, answers, strict=True)] if self._places else answers
+        return [self.as_told(*pair) for pair in zip(ready, answers, strict=True)]
 
-    def answer_table(self, answers: Sequence[NetworkAnswer]) -> pd.DataFrame:
-        """One line an answer.
+    def as_told(self, text: str, answer: NetworkAnswer) -> NetworkAnswer:
+        """An answer to a prepared text, with what its caller is told where that is of the text that it was prepared from."""
+        facts = facts_of(self.network.spec.problem)
+        return with_entities(text, answer) if facts.has_spans else with_place(text, answer) if facts.finds_answers else answer
+
+    def answer_table(self, texts: Sequence[str], answers: Sequence[NetworkAnswer]) -> pd.DataFrame:
+        """One line an answer to a raw text.
 
         `label`, or `labels`, a list, and `score`, its probability; `entities`, a list of {label, start, end, score} in characters
-        of the raw text, and `score`; `number`; or `text`, the answer.
+        of the raw text, and `score`; `answer`, a stretch of the context from character `start` to `end`, and `score` (empty, -1 and
+        -1 where there is none); `number`; or `text`, the answer.
         """
         import pandas as pd
 
         predictions, facts = [answer.prediction for answer in answers], facts_of(self.network.spec.problem)
+        if facts.finds_answers:
+            return found_frame(texts, answers)
         if facts.has_spans:
-            entities = [json.loads(answer.entities or "[]") for answer in answers]
+            entities = [json.loads(answer.raw or "[]") for answer in answers]
             return pd.DataFrame({"entities": entities, "score": [answer.score for answer in answers]})
         if facts.has_labels:
             named = {"label": predictions} if facts.has_classes else {"labels": [list(labels_of(each)) for each in predictions]}
@@ -131,7 +141,7 @@ def with_entities(text: str, answer: NetworkAnswer) -> NetworkAnswer:
     """An answer of spans to a prepared text, with those as its caller is told them: in the text that it was prepared from."""
     alignment = text.alignment if isinstance(text, PreparedTexts) else Alignment()
     spans = [(*alignment.back(start, end), label) for start, end, label in spans_of(answer.prediction)]
-    return answer._replace(entities=write_entities(spans, answer.parts))
+    return answer._replace(raw=write_entities(spans, answer.parts))
 
 
 def save_package(result: Path, spec: Spec, preparation: Preparation, target: Path) -> Path:

@@ -17,7 +17,7 @@ from tasks.problems import classifier, problem_of
 from tasks.problems.encoder_head import EncoderHead
 from tasks.serving.batcher import Prediction
 from tasks.serving.generation.writer import Writer, make_writer
-from tasks.serving.packaged_model import PackagedModel, with_entities
+from tasks.serving.packaged_model import PackagedModel
 from tasks.serving.text_preparation import Recipe
 
 if TYPE_CHECKING:
@@ -68,9 +68,8 @@ class ReadyModel:
         else:
             writing, how = self.kept.preparation.writing, autocast(self.how)
             answers = problem.answer_texts(network, ready, writing, len(ready), how)
-        if self.recipe.places:
-            answers = [with_entities(*pair) for pair in zip(ready, answers, strict=True)]
-        return [Prediction(text, said.prediction, said.score, said.entities) for text, said in zip(ready, answers, strict=True)]
+        told = [self.kept.as_told(*pair) for pair in zip(ready, answers, strict=True)]
+        return [Prediction(text, said.prediction, said.score, said.raw) for text, said in zip(ready, told, strict=True)]
 
     def _text_logits(self, ready: list[str]) -> npt.NDArray[np.float32]:
         network = self.kept.network
@@ -117,6 +116,8 @@ def make_ready(version: str, package: PackagedModel) -> ReadyModel:
         flat = UnpaddedPass(network.model, autocast(how))
         ids = classifier.encode_texts(network.tokenizer, WARM, network.spec.max_length)
         answering.flat = flat if flat.fits(ids, answering._padded_logits) else None
+    elif facts_of(network.spec.problem).finds_answers:
+        _merge_adapters(network.model, how)
     else:
         _merge_adapters(network.model, None)
         if facts_of(network.spec.problem).writes_text:

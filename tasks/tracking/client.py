@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ class Tracking(Runs):
     def _log_model(self, run_id: str, folder: Path, code: Path, example: object, signature_of: tuple[object, object]) -> str:
         import mlflow
         from mlflow.entities import LoggedModelOutput, LoggedModelStatus
-        from mlflow.models import Model, infer_signature
+        from mlflow.models import Model
 
         run = self.client.get_run(run_id)
         model = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
@@ -91,7 +92,7 @@ class Tracking(Runs):
                     path=str(whole),
                     python_model=str(code),
                     artifacts={"kept": str(folder)},
-                    signature=infer_signature(*signature_of),
+                    signature=_signature_of(*signature_of),
                     input_example=example,
                     pip_requirements=_requirements(),
                     mlflow_model=Model(model.artifact_location, run_id, model_uuid=model.model_id, model_id=model.model_id),
@@ -151,6 +152,15 @@ class Tracking(Runs):
                 self.client.set_model_version_tag(model, version, PREFIX + key, without_credentials(value))
 
         self.attempt("tagging the version", put)
+
+
+def _signature_of(example: object, answers: object) -> Any:
+    """MLflow's signature of a model; its hint on columns of whole numbers is of no use, as answers miss none."""
+    from mlflow.models import infer_signature
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer column")
+        return infer_signature(example, answers)
 
 
 def _requirements() -> list[str]:

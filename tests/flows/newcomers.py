@@ -157,6 +157,26 @@ def chats(folder: Path, draw: random.Random) -> str:
     return str(folder / "chats.jsonl")
 
 
+def named_entities(folder: Path, draw: random.Random) -> str:
+    """A list of spans in a cell, as JSON."""
+    rows = []
+    for _ in range(ROWS):
+        text = sentence(draw)
+        end = text.index(" ")
+        rows.append([text, json.dumps([{"start_position": 0, "end_position": end, "entity_type": draw.choice(["NAME", "PLACE"])}])])
+    return write_csv(folder / "entities.csv", ["full_text", "spans"], rows)
+
+
+def tagged_words(folder: Path, draw: random.Random) -> str:
+    """A tag for each word."""
+    with (folder / "words.jsonl").open("w") as file:
+        for _ in range(ROWS):
+            words = sentence(draw).split()
+            tags = [draw.choice(["B-NAME", "B-PLACE"]), *("O" for _ in words[1:])]
+            file.write(json.dumps({"tokens": words, "ner_tags": tags}) + "\n")
+    return str(folder / "words.jsonl")
+
+
 # writer of a file -> the columns that are to be found: setting under `data` -> column
 NEWCOMERS = {
     plain: {"text": "TEXT", "label": "LABEL"},
@@ -172,5 +192,7 @@ NEWCOMERS = {
     questions: {"id": "pair_id", "text": "question1", "text_pair": "question2", "label": "is_duplicate"},
     tagged: {"text": "message", "labels": "tags"},
     chats: {"id": "id", "messages": "conversations"},
+    named_entities: {"text": "full_text", "spans": "spans"},
+    tagged_words: {"words": "tokens", "tags": "ner_tags"},
     faq: {"prompt": "Question", "completion": "Answer"},
 }

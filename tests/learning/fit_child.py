@@ -14,6 +14,7 @@ from configs.errors import InfraError
 from configs.schema import Full, Lora, Preference, Supervised, Training
 from tasks.common import files
 from tasks.common.bases import find_base
+from tasks.data.label_sets import all_labels
 from tasks.learning import trainer
 from tasks.learning.fit import Listener, StoppedEarlyError
 from tasks.learning.network import spec_of
@@ -21,7 +22,7 @@ from tasks.learning.objectives.run import TrainingMaterial, train_network
 
 ADAPTERS = {
     "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Full(),
-    "chats": Lora(r=4, dropout=0.1),
+    "chats": Lora(r=4, dropout=0.1), "answers": Lora(r=4, dropout=0.1), "spans": Lora(r=4, dropout=0.1),
 }  # fmt: skip
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
@@ -70,15 +71,20 @@ def child(base, run, adapter, settings, moments, room):
 
     listener = Listener(log, lambda step, _: moments(f"step {step}"), said.append)
     preference = adapter == "pairs"
-    chats = adapter == "chats"
+    chats, finds = adapter == "chats", adapter == "answers"
     decoder = adapter == "decoder" or preference or chats
-    draw = tiny.chat_rows if chats else tiny.preferences if preference else tiny.pairs if decoder else tiny.frame
+    draw = tiny.preferences if preference else tiny.pairs if decoder else tiny.answer_rows if finds else tiny.frame
+    draw = tiny.chat_rows if chats else draw
     rows, held_out = draw(ROWS, 0), draw(20, 1)
-    labels = () if decoder else tuple(sorted(set(rows["target"])))
-    problem = "text-generation" if decoder else "text-classification"
+    labels = () if decoder or finds else tuple(sorted(set(rows["target"])))
+    problem = "text-generation" if decoder else "question-answering" if finds else "text-classification"
     objective = Preference() if preference else Supervised()
-    spec = spec_of(problem, ADAPTERS[adapter], labels, 16, settings["seed"], find_base(base))
-    spec = replace(spec, messages=chats, max_length=32 if chats else 16)
+    spec = spec_of(problem, ADAPTERS[adapter], labels, 24 if finds else 16, settings["seed"], find_base(base))
+    if chats:
+        spec = replace(spec, messages=True, max_length=32)
+    if adapter == "spans":  # more windows than rows
+        rows, held_out = tiny.span_rows(ROWS, 0), tiny.span_rows(20, 1)
+        spec = spec_of("token-classification", ADAPTERS[adapter], all_labels(rows["target"]), 12, settings["seed"], find_base(base))
     outcome = {"error": None, "weights": None}
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, most[1]) if room else most)

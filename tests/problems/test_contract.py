@@ -14,7 +14,7 @@ import pytest
 import tiny
 
 from configs.schema import Evaluation, Full, Lora, ProblemName, Supervised, Training, facts_of
-from configs.schema.problems import DEFAULTS
+from configs.schema.problem_defaults import DEFAULTS
 from tasks.common.bases import find_base
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
@@ -40,6 +40,7 @@ CASES = {
     "multi-label-classification": Case(tiny.label_set_rows(80), "bert_folder"),
     "token-classification": Case(tiny.span_rows(80), "bert_folder"),
     "text-regression": Case(tiny.number_rows(80), "bert_folder"),
+    "question-answering": Case(tiny.answer_rows(80), "bert_folder"),
     "text-generation": Case(tiny.pairs(80), "llama_folder"),
 }
 SEQ2SEQ = Case(tiny.pairs(80), "bart_folder")  # of whatever else writes text

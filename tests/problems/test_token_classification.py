@@ -8,21 +8,33 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import log_softmax
 
 from configs.errors import InputError
 from configs.schema import Full
 from tasks.common.bases import find_base
 from tasks.data.redaction.redact import Redactor
 from tasks.data.spans import spans_of, write_spans
+from tasks.learning.finetuned import read_finetuned
 from tasks.learning.network import build_network, spec_of
 from tasks.problems import problem_of
 from tasks.problems.baselines import spans as baselines
 from tasks.problems.metrics import span_metrics
 from tasks.problems.metrics.spans import label_counts, span_scores
 from tasks.problems.tagger import IGNORED, cut_windows
-from tasks.problems.tagging import best_tags, is_valid, spans_of_tags, tag_count, tags_of
+from tasks.problems.tagging import (
+    best_tags,
+    best_word_tags,
+    is_valid,
+    read_tag_names,
+    spans_of_tags,
+    tag_count,
+    tags_of,
+    word_starts,
+)
 from tasks.problems.types import Writing
 
 PROBLEM = problem_of("token-classification")
@@ -48,7 +60,7 @@ def test_every_token_of_a_span_is_tagged_and_tags_give_the_span_back():
     assert [span for span, _ in spans_of_tags(placeholder, [1, 2, 3, 0], ("A", "B"), "<MAIL:012>")] == [(0, 10, "A")]
 
 
-@settings(derandomize=True, database=None, max_examples=60)
+@settings(derandomize=True, database=None, deadline=None, max_examples=60)
 @given(st.integers(1, 5), st.integers(1, 2), st.integers(0, 10_000))
 def test_decoding_finds_the_most_probable_valid_tags_of_all(tokens, labels, seed):
     scores = np.log(np.random.default_rng(seed).dirichlet(np.ones(tag_count(labels)), size=tokens))
@@ -56,6 +68,33 @@ def test_decoding_finds_the_most_probable_valid_tags_of_all(tokens, labels, seed
     best = max(scores[np.arange(tokens), tags].sum() for tags in every if is_valid(tags))
     decoded = best_tags(scores)
     assert is_valid(decoded) and scores[np.arange(tokens), decoded].sum() == pytest.approx(best)
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 10_000))
+def test_of_whole_words_the_most_probable_valid_tags_are_those_that_cut_none(sizes, seed):
+    tokens, starts = sum(sizes), np.cumsum([0, *sizes[:-1]]).tolist()
+    scores = np.log(np.random.default_rng(seed).dirichlet(np.ones(3), size=tokens))
+    every = [np.array(tags) for tags in itertools.product(range(3), repeat=tokens)]
+    inner = [token for token in range(tokens) if token not in starts]
+    whole = [tags for tags in every if is_valid(tags) and all(tags[t] == (2 if tags[t - 1] else 0) for t in inner)]
+    decoded = best_word_tags(scores, starts)
+    assert any((decoded == tags).all() for tags in whole)
+    assert scores[np.arange(tokens), decoded].sum() == pytest.approx(max(scores[np.arange(tokens), tags].sum() for tags in whole))
+
+
+def test_words_are_told_by_their_letters_and_whether_spans_cut_them_by_the_rows(network):
+    text = "ab cde, <X> fg-h"
+    places = [(0, 1), (1, 2), (2, 4), (4, 6), (6, 7), (8, 11), (8, 11), (12, 14), (14, 15), (15, 16)]
+    assert word_starts(places, text) == [0, 2, 4, 5, 7, 8, 9]
+    rows = tiny.span_rows(30)
+    assert PROBLEM.with_rows(network.spec, rows).whole_words and PROBLEM.with_rows(network.spec, rows).labels == LABELS
+    cut = rows.assign(
+        target=[write_spans((start, end - 1, label) for start, end, label in spans_of(each)) for each in rows["target"]]
+    )
+    assert not PROBLEM.with_rows(network.spec, cut).whole_words
+    spec = PROBLEM.with_rows(network.spec, rows.assign(text="\u6f22\u5b57" * 90))
+    assert not spec.whole_words, "of languages without spaces nothing is a word"
 
 
 def oracle(tags):
@@ -177,6 +216,53 @@ def test_tokens_that_carry_their_space_give_spans_without_it(kind, tmp_path, net
     (window,) = cut_windows(tokenizer, network.spec, [text])
     tags = tags_of(window.places, spans, LABELS)
     assert [span for span, _ in spans_of_tags(window.places, tags, LABELS, text)] == spans
+
+
+def adopted(bert_folder, folder, names):
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    torch.manual_seed(4)
+    table = dict(enumerate(names))
+    model = AutoModelForTokenClassification.from_pretrained(
+        bert_folder, num_labels=len(names), id2label=table, label2id={name: code for code, name in table.items()}
+    )
+    model.classifier.weight.data.mul_(50)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(bert_folder).save_pretrained(folder)
+    return model.eval()
+
+
+def test_a_model_that_was_fine_tuned_elsewhere_answers_by_the_names_of_its_outputs(bert_folder, tmp_path):
+    names = ("I-LOC", "O", "B-PER", "B-LOC", "I-PER")
+    model = adopted(bert_folder, tmp_path / "model", names)
+    read = read_finetuned(tmp_path / "model", "token-classification", 24)
+    assert read.labels == ("LOC", "PER")
+    network = build_network(read.spec("token-classification", 24), read.base.path)
+    text = tiny.rows(1)[0]["text"]
+    encoded = network.tokenizer(text, return_tensors="pt", return_offsets_mapping=True)
+    with torch.inference_mode():
+        logits = model(input_ids=encoded["input_ids"]).logits[0, 1:-1].numpy()
+    order = [names.index(name) for name in ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")]
+    tags = best_tags(log_softmax(logits.astype(np.float64), axis=1)[:, order])
+    places = [tuple(place) for place in encoded["offset_mapping"][0, 1:-1].tolist()]
+    expected = [span for span, _ in spans_of_tags(places, tags, ("LOC", "PER"), text)]
+    (answer,) = PROBLEM.answer_texts(network, [text], Writing(0), 2, nullcontext)
+    assert list(spans_of(answer.prediction)) == expected and expected
+
+
+def test_tags_that_do_not_tell_a_first_token_go_on_and_outputs_without_names_are_refused(bert_folder, tmp_path):
+    assert read_tag_names({0: "O", 1: "I-X", 2: "B-Y", 3: "I-Y"}) == {"": (0, 0), "X": (1, 1), "Y": (2, 3)}
+    assert read_tag_names({0: "LABEL_0", 1: "LABEL_1"}) is None and read_tag_names({0: "O"}) is None
+    adopted(bert_folder, tmp_path / "model", ("O", "I-X"))
+    read = read_finetuned(tmp_path / "model", "token-classification", 24)
+    network = build_network(read.spec("token-classification", 24), read.base.path)
+    network.model.network.classifier.bias.data[1] = 100.0
+    text = tiny.rows(1)[0]["text"]
+    (answer,) = PROBLEM.answer_texts(network, [text], Writing(0), 2, nullcontext)
+    assert answer.prediction == write_spans([(0, len(text), "X")]), "one span, not one for each token"
+    adopted(bert_folder, tmp_path / "other", ("LABEL_0", "LABEL_1"))
+    with pytest.raises(InputError, match="not named as tags of spans"):
+        read_finetuned(tmp_path / "other", "token-classification", 24)
 
 
 def spans_text(text, target):

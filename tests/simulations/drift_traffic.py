@@ -21,7 +21,18 @@ SPREAD = 0.6  # of log lengths
 KINDS = ("each text once", "bursts", "popular texts")
 LEAST, AXES = Effects(), 8
 
-OF_CLASSES = tuple(name for name in MONITORS if name not in ("predictions.labels", "predictions.number", "performance.error"))
+OF_CLASSES = tuple(
+    name
+    for name in MONITORS
+    if name
+    not in (
+        "predictions.labels",
+        "predictions.number",
+        "predictions.no_answer",
+        "predictions.answer_length",
+        "performance.error",
+    )
+)
 
 
 def texts(rng: np.random.Generator, n: int, kind: str) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from configs.schema import Data, ProblemName, facts_of
+from tasks.data.answers import WrongAnswer, read_answers
 from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
@@ -100,13 +101,10 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
         if name == "id":
             out[name] = _read_ids(chunk, column, settings.redactor)
             continue
-        if name == "target" and settings.target == "number":
-            out[name] = _read_numbers(chunk, column, refused)
-            continue
         if name.startswith(INDICATOR) or name == "messages" or (spans and name in ("text", "target")):
             continue
-        if name == "target" and settings.target == "labels":
-            out[name] = _read_label_sets(chunk, column, settings.data.label_separator, refused)
+        if name == "target" and (typed := _read_typed_targets(settings, chunk, column, refused)) is not None:
+            out[name] = typed
             continue
         as_text = _as_label if name == "target" and settings.target == "label" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
@@ -177,6 +175,18 @@ def _join_inputs(texts: list[str | None], others: list[str | None] | None) -> li
     return [None if text is None or other is None else join_parts((text, other)) for text, other in zip(texts, others, strict=True)]
 
 
+def _read_typed_targets(settings: _ReadSettings, chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None] | None:
+    """The targets of a column where they are no plain texts, in their one spelling."""
+    match settings.target:
+        case "number":
+            return _read_numbers(chunk, column, refused)
+        case "labels":
+            return _read_label_sets(chunk, column, settings.data.label_separator, refused)
+        case "answer":
+            return _read_answers(chunk, column, settings.names["text_pair"], refused)
+    return None
+
+
 def _read_numbers(chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None]:
     """The numbers of a column as text; a cell that is none becomes null, and its row is refused."""
     numbers: list[str | None] = []
@@ -199,6 +209,19 @@ def _read_label_sets(chunk: Chunk, column: str, separator: str, refused: dict[in
             sets.append(None)
             refused[index] = f"its `{column}` is no list of labels: write them with {separator!r} between, or as a list"
     return sets
+
+
+def _read_answers(chunk: Chunk, column: str, context: str, refused: dict[int, str]) -> list[str | None]:
+    """The places of answers in their contexts; a cell that names none becomes null, and its row is refused."""
+    answers: list[str | None] = []
+    for index, (cell, text) in enumerate(zip(chunk.columns[column], chunk.columns[context], strict=True)):
+        try:
+            answers.append(read_answers(cell, cell_text(text, chunk, context, index) or ""))
+        except WrongAnswer as error:
+            answers.append(None)
+            form = cell_shape(cell if isinstance(cell, str) else str(cell))
+            refused[index] = f"its `{column}`, of the form {form!r}, {error}"
+    return answers
 
 
 def _read_indicators(chunk: Chunk, labels: list[str], refused: dict[int, str]) -> list[str | None]:

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ProblemFacts, facts_of
+from tasks.data.answers import context_of
 from tasks.data.language_codes import OTHER, told_apart
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
+from tasks.data.preparation.answer_rows import context_groups, prepare_answers, weighted_words
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
 from tasks.data.preparation.load import RawRows
 from tasks.data.preparation.span_columns import move_rows
@@ -115,7 +117,7 @@ class _PreparationPass:
     """One batch at a time: prepared columns out, marks filled in."""
 
     def __init__(self, marks: Marks, redactor: Redactor | None, facts: ProblemFacts, languages: _Languages | None) -> None:
-        self.marks, self.redactor, self.layout, self.has_spans = marks, redactor, facts.writes_text, facts.has_spans
+        self.marks, self.redactor, self.facts, self.layout = marks, redactor, facts, facts.writes_text
         self.languages = languages
         self.costly: set[str] = set()  # values of this batch over the budget of their search
 
@@ -123,24 +125,22 @@ class _PreparationPass:
         import pyarrow as pa
 
         columns = {name: batch.column(name).to_pylist() for name in ("text", "target", "group", "split")}
+        groups = columns["group"]
         first, last = indices[0], indices[-1] + 1
         self.costly.clear()
         raw = [text or "" for text in columns["text"]]
-        unusable = dict[int, str]()
-        if self.has_spans:
-            plain, clean, targets, unusable = move_rows(raw, columns["target"], self.redactor)
-            texts = self._note_costly(plain, clean)
-        else:
-            plain = [normalise_text(text, self.layout) for text in raw]
-            texts = self._redact_texts(plain)
-            targets = self._redact_answers(columns["target"]) if self.layout else [target or "" for target in columns["target"]]
+        plain, texts, targets, unusable = self._prepare_texts(raw, columns["target"])
+        if self.facts.finds_answers:
+            columns["group"] = context_groups(columns["group"], texts)
         out = {"text": texts, "target": targets, "group": self._redact_distinct(columns["group"])}
         answers = targets
         if "rejected" in batch.column_names:
             out["rejected"] = rejected = self._redact_answers(batch.column("rejected").to_pylist())
             self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
-        self._fill_marks(slice(first, last), raw, texts, targets, columns["group"], columns["split"])
+        where = [context_of(text) for text in raw] if self.facts.finds_answers else raw
+        self.marks.position[first:last] = [split_position(text, group) for text, group in zip(where, groups, strict=True)]
+        self._fill_marks(slice(first, last), texts, targets, columns["group"], columns["split"])
         self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
@@ -153,6 +153,18 @@ class _PreparationPass:
         for name, values in out.items():
             batch = batch.set_column(batch.column_names.index(name), name, pa.array(values, type=pa.string()))
         return batch
+
+    def _prepare_texts(self, raw: list[str], targets: list[str | None]) -> tuple[list[str], list[str], list[str], dict[int, str]]:
+        """The texts normalised, and redacted too; the targets, moved with them where they are places there; reasons by place."""
+        if self.facts.has_spans:
+            plain, clean, moved, unusable = move_rows(raw, targets, self.redactor)
+            return plain, self._note_costly(plain, clean), moved, unusable
+        if self.facts.finds_answers:
+            plain, clean, moved, unusable = prepare_answers(raw, targets, self.redactor)
+            return plain, self._note_costly(plain, clean), moved, unusable
+        plain = [normalise_text(text, self.layout) for text in raw]
+        texts = self._redact_texts(plain)
+        return plain, texts, self._redact_answers(targets) if self.layout else [target or "" for target in targets], {}
 
     def _redact_answers(self, values: list[str | None]) -> list[str]:
         return self._redact_texts([normalise_text(value or "", self.layout) for value in values])
@@ -185,7 +197,7 @@ class _PreparationPass:
         return [clean.get(v) for v in values]
 
     def _fill_marks(
-        self, rows: slice, raw: list[str], texts: list[str], targets: list[str], groups: list[str | None], splits: list[str | None]
+        self, rows: slice, texts: list[str], targets: list[str], groups: list[str | None], splits: list[str | None]
     ) -> None:
         marks = self.marks
         read = network_view(texts)
@@ -193,10 +205,10 @@ class _PreparationPass:
         marks.group[rows] = [
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
-        marks.position[rows] = [split_position(text, group) for text, group in zip(raw, groups, strict=True)]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
         tokens = [shingle_words(spoken_text(text)) for text in read]
-        marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(tokens, read, strict=True)])
+        compared = [weighted_words(text) for text in read] if self.facts.finds_answers else tokens
+        marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(compared, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:
             marks.words = Counter({word: count for word, count in marks.words.items() if count > 1})

@@ -8,9 +8,12 @@ from itertools import product
 from math import prod
 
 from configs.schema import Data, Model, ProblemFacts, ProblemName
-from configs.schema.problems import DEFAULTS, FACTS
+from configs.schema.problem_defaults import DEFAULTS
+from configs.schema.problems import FACTS
+from tasks.data.proposal.chat_role import MESSAGES
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.roles import MESSAGES, Role, are_partners, fits_group, fits_id, fits_time, roles_of
+from tasks.data.proposal.roles import Role, other_roles_of, roles_of, stand_in
+from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time
 from tasks.data.sources.chunk import shown_name
 
 MOST_CANDIDATES = 6  # columns for one role whose combinations are weighed
@@ -18,6 +21,7 @@ NEARLY = 0.75  # of the best score: a column that comes so near is named beside 
 ALIKE = 0.85  # ... and so is a problem
 WEAK = 0.4  # a score below is a weak guess
 USUAL = 1.02  # times what the cells say: for a column of the very name that a problem expects
+FOUND = 1.25  # times what names and cells say: answers that stand in their contexts row by row are no accident
 LEAST = 0.05  # a lower score is no fit at all
 LEAST_OF_PAIR = 0.1  # how well the second of two texts has to fit
 LONG_TEXT = 100  # words of a prompt from which a problem for long texts fits
@@ -98,17 +102,22 @@ def choose_problem(
 
 def choose_columns(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) -> ProblemChoice | None:
     """The columns that fit the roles of a problem best together; None where there are none for each."""
-    roles = roles_of(candidate.facts)
-    if not roles:
-        return None
     if candidate.facts.reads_messages and (conversations := _choose_conversations(columns, candidate)):
         return conversations
+    ways = [roles for roles in (roles_of(candidate.facts), other_roles_of(candidate.facts)) if roles]
+    choices = [choice for roles in ways if (choice := _choose_for_roles(columns, candidate, roles)) is not None]
+    return max(choices, key=lambda choice: choice.score, default=None)
+
+
+def _choose_for_roles(columns: Sequence[ColumnFacts], candidate: ProblemCandidate, roles: Sequence[Role]) -> ProblemChoice | None:
     usual = candidate.defaults.get("data", {})
     ranked = [_rank_columns(columns, role, usual.get(role.setting)) for role in roles]
     best: tuple[float, tuple[ColumnFacts, ...]] | None = None
     for picks in product(*(scores[:MOST_CANDIDATES] for scores in ranked)):
         chosen = tuple(column for _, column in picks)
         score = prod(score for score, _ in picks) ** (1 / len(picks))
+        if candidate.facts.finds_answers:
+            score *= FOUND if stand_in(chosen[-1], chosen[1]) else 0
         if len({column.name for column in chosen}) == len(chosen) and (best is None or score > best[0]):
             best = score, chosen
     if best is None or best[0] < LEAST:

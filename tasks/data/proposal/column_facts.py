@@ -6,21 +6,23 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
 from configs.errors import InputError
 from configs.schema import Data
+from tasks.data.answers import names_places
 from tasks.data.label_sets import labels_of, read_label_set
 from tasks.data.labels import canonical_label
-from tasks.data.messages import read_exchange
+from tasks.data.messages import share_of_conversations
 from tasks.data.numbers import canonical_number
 from tasks.data.preparation.split import SPLITS
 from tasks.data.proposal.column_names import match_name
 from tasks.data.proposal.sample import RowSample
 from tasks.data.sources.chunk import Chunk, cell_text
 from tasks.data.sources.times import read_times
+from tasks.data.span_cells import NO_TAG, labels_of_spans, tags_of_words
 
 TIMES = ("time", "date", "timestamp", "datetime", "created", "datum", "zeit", "zeitpunkt", "at", "on", "day", "year", "jahr")
 SEPARATOR: str = Data.model_fields["label_separator"].default
@@ -36,6 +38,8 @@ _LOOKED_AT = 2_000  # cells, evenly spread, whose words are counted
 _LONGEST_LABEL = 200  # characters: longer cells are compared as they are
 _LONGEST_TIME = 60
 _LONGEST_SET = 1_000
+_CONTEXTS = 5  # columns of sentences, the longest ones, that others are looked for in
+_FEW = 4  # cells of which nothing is said
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,17 @@ class LabelSetFacts:
 
 
 @dataclass(frozen=True)
+class SpanFacts:
+    """What a column is like as one of labelled spans: the shares of filled cells that are lists of spans, of tags, and of words,
+    and how many labels the spans or tags have."""
+
+    spans: float = 0.0
+    tags: float = 0.0
+    words: float = 0.0
+    labels: int = 0
+
+
+@dataclass(frozen=True)
 class ColumnFacts:
     """What a column's cells are like. Shares (0 to 1) are of the cells that are filled; `filled` is a share of all rows.
 
@@ -61,6 +76,7 @@ class ColumnFacts:
     are means. `commonest` is the share of the commonest value. `consecutive`: whole numbers, each one more than the last.
     `times`: all are times as they are read; `foreign`: they are times, but in another form. `structured`: lists or objects.
     `conversations`: the share of all rows that are conversations with an answer in them.
+    `answers`: answers with the places where they start in a text. `stands_in`: columns of longer texts that hold this one's cells.
     """
 
     name: str
@@ -84,6 +100,9 @@ class ColumnFacts:
     names_itself: bool
     label_sets: LabelSetFacts | None
     conversations: float = 0.0
+    answers: float = 0.0
+    stands_in: tuple[str, ...] = ()
+    spans: SpanFacts = SpanFacts()
 
     @property
     def cells(self) -> int:
@@ -103,12 +122,15 @@ class ColumnFacts:
 
 def describe_columns(sample: RowSample) -> tuple[ColumnFacts, ...]:
     """The facts of every column, in the order of the source."""
-    return tuple(_describe_column(name, sample.of([name])) for name in sample.columns)
+    columns = tuple(_describe_column(name, sample.of([name])) for name in sample.columns)
+    contexts = sorted((column for column in columns if column.prose > 0.5), key=lambda column: -column.length)[:_CONTEXTS]
+    return tuple(replace(column, stands_in=_containing(sample, column, contexts)) for column in columns)
 
 
 def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
     cells = chunk.columns[name]
     structured = any(_is_structured(cell) for cell in cells)
+    written = [cell for cell in cells if cell is not None and cell != ""][: 2 * _LOOKED_AT : 2]
     texts = [None if _is_structured(cell) else cell_text(cell, chunk, name, i) for i, cell in enumerate(cells)]
     filled = [text for text in texts if text is not None and text.strip()]
     counts = Counter(canonical_label(text) if len(text) <= _LONGEST_LABEL else text for text in filled)
@@ -139,7 +161,9 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         structured=structured,
         names_itself=name.strip() in counts,
         label_sets=_describe_sets(cells),
-        conversations=_share_of_conversations(cells),
+        conversations=share_of_conversations(cells[:: max(1, len(cells) // _LOOKED_AT)]),
+        answers=sum(map(names_places, written)) / max(1, len(written)),
+        spans=_describe_spans(cells),
     )
 
 
@@ -160,17 +184,39 @@ def _describe_sets(cells: Sequence[object]) -> LabelSetFacts | None:
     return LabelSetFacts(len(sets) / len(looked_at), several / len(sets), len(counts), counts.total() / len(counts), words)
 
 
-def _share_of_conversations(cells: Sequence[object]) -> float:
-    looked_at = cells[:: max(1, len(cells) // _LOOKED_AT)]
-    readable = 0
-    for cell in looked_at:
-        with suppress(ValueError):
-            readable += _may_be_list(cell) and read_exchange(cell) is not None
-    return readable / max(1, len(looked_at))
+def _containing(sample: RowSample, column: ColumnFacts, contexts: Sequence[ColumnFacts]) -> tuple[str, ...]:
+    """The columns that hold nearly each of a column's filled cells as a part of theirs."""
+    if column.structured or column.cells < _FEW:
+        return ()
+    return tuple(
+        context.name
+        for context in contexts
+        if context.length > 2 * column.length and _share_held(sample, column.name, context.name) >= 0.9
+    )
 
 
-def _may_be_list(cell: object) -> bool:
-    return isinstance(cell, list) or (isinstance(cell, str) and cell.lstrip()[:1] == "[")
+def _share_held(sample: RowSample, name: str, context: str) -> float:
+    pairs = [
+        (cell.strip(), text)
+        for cell, text in zip(sample.columns[name], sample.columns[context], strict=True)
+        if isinstance(cell, str) and cell.strip() and isinstance(text, str)
+    ]
+    looked_at = pairs[:: max(1, len(pairs) // _LOOKED_AT)]
+    return sum(cell in text for cell, text in looked_at) / max(1, len(looked_at))
+
+
+def _describe_spans(cells: Sequence[object]) -> SpanFacts:
+    filled = [cell for cell in cells if cell is not None and cell != "" and cell == cell]
+    looked_at = filled[:: max(1, len(filled) // _LOOKED_AT)]
+    spans = [own for cell in looked_at if (own := labels_of_spans(cell)) is not None]
+    tags = [own for cell in looked_at if (own := tags_of_words(cell)) is not None]
+    lists = [cell for cell in looked_at if isinstance(cell, list) or (isinstance(cell, str) and cell.startswith("["))]
+    words = sum(isinstance(cell, str) or all(isinstance(word, str) for word in cell) for cell in lists)
+    labels = {label for own in spans for label in own} or {
+        tag.partition("-")[2] or tag for own in tags for tag in own if tag != NO_TAG
+    }
+    n = max(1, len(looked_at))
+    return SpanFacts(len(spans) / n if any(spans) else 0.0, len(tags) / n, words / n, len(labels))
 
 
 def _is_structured(cell: object) -> bool:

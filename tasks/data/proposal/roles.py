@@ -11,7 +11,8 @@ from typing import get_args
 
 from configs.schema import ProblemFacts, ProblemName
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.column_names import LAST, match_name, name_parts
+from tasks.data.proposal.column_names import LAST, match_name
+from tasks.data.proposal.row_roles import is_id_name
 
 MOST_LABELS = 1_000
 LONG_LABEL = 8  # words: longer cells are answers, not names of classes
@@ -40,9 +41,29 @@ class Role:
         return self.fits(column) * (self.unnamed + (1 - self.unnamed) * match_name(column.name, self.names))
 
 
+def fits_spans(column: ColumnFacts) -> float:
+    """Lists of spans with labels, as they are read."""
+    return column.spans.spans**2 if column.spans.labels <= MOST_LABELS else 0.0
+
+
+def fits_tags(column: ColumnFacts) -> float:
+    """Lists of tags, most of them `O` or with a prefix."""
+    return column.spans.tags**2 * (1.0 if 1 <= column.spans.labels <= MOST_LABELS else 0.0)
+
+
+def fits_words(column: ColumnFacts) -> float:
+    """Lists of words, or texts that can be parted into them."""
+    return 0.0 if _is_marked(column) else max(column.spans.words, 0.5 * fits_text(column))
+
+
+def _is_marked(column: ColumnFacts) -> bool:
+    """Whether a column holds spans or tags, which are of another column's text."""
+    return max(column.spans.spans, column.spans.tags) > 0.5
+
+
 def fits_text(column: ColumnFacts) -> float:
     """Sentences that differ from row to row, the longer the better."""
-    if column.structured or column.times == "all":
+    if _is_marked(column) or column.structured or column.times == "all":
         return 0.0
     says = max(column.prose, 0.4 * column.wordy)
     length = min(1.0, 0.6 + column.words / 50)
@@ -51,12 +72,18 @@ def fits_text(column: ColumnFacts) -> float:
 
 def fits_label(column: ColumnFacts) -> float:
     """Few short values that repeat; of a single one nothing can be learned, but a file may be sorted by it."""
-    if column.structured or column.times == "all" or not 1 <= column.distinct <= MOST_LABELS or column.cells < 4:
+    if (
+        _is_marked(column)
+        or column.structured
+        or column.times == "all"
+        or not 1 <= column.distinct <= MOST_LABELS
+        or column.cells < 4
+    ):
         return 0.0
     repeats = min(1.0, max(0.0, 1.25 - 2.5 * column.variety)) if column.distinct > 2 else 1.0
     short = 1.0 if column.words <= LONG_LABEL else 0.2
     alone = 0.2 if column.distinct == 1 else 1.0
-    known = 0.5 if match_name(column.name, _SLICES) >= LAST or _is_id_name(column.name) else 1.0
+    known = 0.5 if match_name(column.name, _SLICES) >= LAST or is_id_name(column.name) else 1.0
     many = 0.8 if column.numeric == 1 and column.distinct > 20 else 1.0
     many *= 0.2 if fits_labels(column) else 1.0
     return column.filled**2 * repeats * short * alone * known * many
@@ -65,7 +92,7 @@ def fits_label(column: ColumnFacts) -> float:
 def fits_labels(column: ColumnFacts) -> float:
     """Lists of short values that repeat, some of them with several."""
     sets = column.label_sets
-    if sets is None or sets.several < 0.05 or sets.distinct > MOST_LABELS or sets.words > LONG_LABEL / 2:
+    if sets is None or _is_marked(column) or sets.several < 0.05 or sets.distinct > MOST_LABELS or sets.words > LONG_LABEL / 2:
         return 0.0
     return sets.readable**2 * min(1.0, sets.repeats / 3)
 
@@ -75,16 +102,36 @@ def fits_number(column: ColumnFacts) -> float:
     if column.structured or column.times == "all" or column.numbers < 0.95 or column.rounded or column.consecutive:
         return 0.0
     many = min(1.0, column.distinct / 30)
-    return column.filled**2 * many * (0.2 if _is_id_name(column.name) else 1.0)
+    return column.filled**2 * many * (0.2 if is_id_name(column.name) else 1.0)
 
 
 def fits_answer(column: ColumnFacts) -> float:
     """Texts, words or numbers that differ from row to row, and do not number the rows."""
-    if column.structured or column.times == "all" or column.consecutive:
+    if _is_marked(column) or column.structured or column.times == "all" or column.consecutive:
         return 0.0
     says = max(column.prose, 0.7 * column.wordy, 0.4 * column.numeric)
-    names_rows = 0.2 if column.is_unique and column.words <= 1 and _is_id_name(column.name) else 1.0
+    names_rows = 0.2 if column.is_unique and column.words <= 1 and is_id_name(column.name) else 1.0
     return column.filled**2 * says * min(1.0, 2 * column.variety) * names_rows
+
+
+def fits_question(column: ColumnFacts) -> float:
+    """Sentences, be they the same for many rows."""
+    return 0.0 if column.structured or column.times == "all" else column.filled**2 * max(column.prose, 0.4 * column.wordy)
+
+
+def fits_context(column: ColumnFacts) -> float:
+    """Sentences of some length."""
+    return 0.0 if column.structured else column.filled**2 * column.prose * min(1.0, column.words / 10)
+
+
+def fits_answers(column: ColumnFacts) -> float:
+    """Answers with their places, or words that stand in another column; there need not be any in every row."""
+    return 1.0 if column.answers >= 0.9 else 0.9 if column.stands_in else 0.0
+
+
+def stand_in(answers: ColumnFacts, context: ColumnFacts) -> bool:
+    """Whether answers may stand in a context."""
+    return answers.answers >= 0.9 or context.name in answers.stands_in
 
 
 def _describe_texts(column: ColumnFacts) -> str:
@@ -126,6 +173,21 @@ LABELS = Role(
     lambda column: f"sets of {column.label_sets.distinct if column.label_sets else 0:,} labels",
     0.6,
 )  # fmt: skip
+SPANS = Role(
+    "spans",
+    ("spans", "entities", "annotations", "mentions", "ner", "highlights", "labels", "label", "entitaeten", "markierungen"),
+    fits_spans,
+    lambda column: f"spans of {column.spans.labels:,} labels",
+    0.9,
+)
+WORDS = Role("words", ("words", "tokens", "token", "sentence", "text", "woerter"), fits_words, lambda _: "words", 0.7)
+TAGS = Role(
+    "tags",
+    ("tags", "ner", "labels", "iob", "bio", "entities"),
+    fits_tags,
+    lambda column: f"tags of {column.spans.labels:,} labels",
+    0.9,
+)
 NUMBER = Role(
     "number",
     (
@@ -159,84 +221,40 @@ COMPLETION = Role(
     0.4,
 )  # fmt: skip
 
-MESSAGES = Role(
-    "messages",
-    ("messages", "conversations", "conversation", "chat", "chats", "dialog", "dialogue", "turns", "nachrichten", "gespraech"),
-    lambda column: column.conversations,
-    lambda _: "conversations",
-    0.9,
+QUESTION = Role(
+    "question",
+    ("question", "query", "ask", "frage", "anfrage", "questionnaire", "pregunta"),
+    fits_question,
+    _describe_texts,
+    0.6,
+)
+CONTEXT = Role(
+    "context",
+    (
+        "context", "passage", "paragraph", "document", "text", "article", "description", "body", "evidence", "kontext", "abschnitt",
+        "absatz", "dokument", "beschreibung",
+    ),
+    fits_context,
+    _describe_texts,
+    0.6,
+)  # fmt: skip
+ANSWERS = Role(
+    "answers",
+    ("answers", "answer", "span", "antwort", "antworten", "respuesta"),
+    fits_answers,
+    lambda column: "answers with their places" if column.answers else "words that stand in it",
+    0.7,
 )
 
-ROLES = {role.setting: role for role in (TEXT, LABEL, LABELS, NUMBER, PROMPT, COMPLETION)}
+ROLES = {role.setting: role for role in (TEXT, LABEL, LABELS, SPANS, NUMBER, QUESTION, CONTEXT, ANSWERS, PROMPT, COMPLETION)}
 
 
 def roles_of(facts: ProblemFacts) -> tuple[Role, ...]:
     """The columns that a problem needs: what is read, and what is to be answered; none where one of them is not known here."""
-    settings = (facts.input_column, facts.target_column)
+    settings = facts.own_columns
     return tuple(ROLES[setting] for setting in settings) if set(settings) <= ROLES.keys() else ()
 
 
-_PARTNERS = (
-    ("premise", "hypothesis"), ("claim", "evidence"), ("query", "passage"), ("query", "document"), ("praemisse", "hypothese"),
-)  # fmt: skip
-_NUMBERED = (("1", "2"), ("a", "b"))  # how the names of two texts beside one another end
-
-
-def are_partners(first: str, second: str) -> bool:
-    """Whether two columns are called as two texts that are read beside one another: `question1` and `question2`."""
-    own, other = "".join(name_parts(first)), "".join(name_parts(second))
-    ends = (own[-1:], other[-1:])
-    return (own, other) in _PARTNERS or (len(own) > 1 and own[:-1] == other[:-1] and ends in _NUMBERED)
-
-
-_ID_NAMES = ("id", "uid", "uuid", "guid", "key", "nr", "no", "nummer", "number", "kennung", "identifier")
-_INDEX_NAMES = ("index", "unnamed", "row", "rowid", "zeile")
-_GROUP_NAMES = (
-    "customer", "client", "user", "author", "account", "thread", "conversation", "session", "dialog", "dialogue", "patient",
-    "sender", "member", "kunde", "kunden", "kundennummer", "kundennr", "nutzer", "benutzer", "autor", "absender", "username",
-    "userid", "customerid", "gespraech", "mandant",
-)  # fmt: skip
-_TIME_NAMES = (
-    "created", "date", "time", "timestamp", "datum", "zeit", "published", "added", "posted", "received", "at", "erstellt",
-    "eingang",
-)  # fmt: skip
-_NAMING = (*_ID_NAMES, "name", "code", "hash")
-
-
-def fits_id(column: ColumnFacts) -> float:
-    """Unique short codes. Row numbers name no row for long, and a float has lost digits of a long number."""
-    if not column.is_unique or column.structured or column.times == "all" or column.rounded or column.spaced or column.longest > 64:
-        return 0.0
-    if column.consecutive and match_name(column.name, _INDEX_NAMES):
-        return 0.0
-    named = match_name(column.name, _ID_NAMES)
-    is_code = column.numeric < 1 and column.prose == 0 and column.wordy < 1
-    return max(named, 0.8 if _is_id_name(column.name) else 0.0, 0.3 if is_code else 0.0)
-
-
-def fits_group(column: ColumnFacts) -> float:
-    """Names or numbers of persons or threads that repeat: at least ten, none with more than a fifth of the rows."""
-    parts = _without_naming_words(column.name)
-    named = match_name(parts, _GROUP_NAMES)
-    repeats = column.cells >= 1.1 * column.distinct and column.distinct >= 10 and column.commonest <= 0.2
-    return named if named >= 0.8 and repeats and column.filled >= 0.9 and column.longest <= 100 else 0.0
-
-
-def fits_time(column: ColumnFacts) -> float:
-    """Times as they are read, of at least three moments."""
-    if column.times != "all" or column.distinct < 3:
-        return 0.0
-    return column.filled * (0.5 + 0.5 * match_name(column.name, _TIME_NAMES))
-
-
-def _is_id_name(name: str) -> bool:
-    """Whether a name ends as those of ids do: `ticket_id`, `mailID`, `Kundennr`."""
-    return name.casefold().endswith("id") or match_name(name, _ID_NAMES) >= LAST
-
-
-def _without_naming_words(name: str) -> str:
-    """`customer` of `customer_id`: what is named, not how."""
-    parts = list(name_parts(name))
-    while len(parts) > 1 and parts[-1] in _NAMING:
-        parts.pop()
-    return " ".join(parts)
+def other_roles_of(facts: ProblemFacts) -> tuple[Role, ...]:
+    """Another way to name the columns of the same problem, where there is one."""
+    return (WORDS, TAGS) if facts.has_spans else ()

@@ -110,9 +110,10 @@ def _check_spelling(raw: RawRows, data: Data) -> None:
     try:
         check_vocabulary(count_labels(raw.rows, (), sets=facts.has_label_sets), KnownLabels({}), "may_grow")
     except ContractError:
-        column = getattr(data, facts.target_column)
+        setting = "tags" if data.tags else facts.target_column
+        column = getattr(data, setting)
         raise InputError(
-            f"data.{facts.target_column}: some values of `{column}` differ in spelling alone (case, spaces, punctuation), and "
+            f"data.{setting}: some values of `{column}` differ in spelling alone (case, spaces, punctuation), and "
             "would be classes of their own: write each one way; where they are meant, set contract.vocabulary to free"
         ) from None
 

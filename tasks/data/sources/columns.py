@@ -12,7 +12,8 @@ def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     facts = facts_of(problem)
     target = data.tags or getattr(data, facts.target_column) or facts.target_column
     targets = {"target": target} if isinstance(target, str) else {f"{INDICATOR}{name}": name for name in target}
-    names = {"text": input_column(data, problem), **targets, "rejected": data.rejected, "text_pair": data.text_pair}
+    names = {"text": input_column(data, problem), **targets, "rejected": data.rejected}
+    names |= {"text_pair": getattr(data, facts.pair_column)}
     if data.messages is not None:
         names = {"messages": data.messages, "rejected": data.rejected}
     names |= {"id": data.id, "time": data.time, "group": data.group}

@@ -80,7 +80,7 @@ class SupervisedObjective(Objective):
     ) -> AnswerCalibration:
         problem = problem_of(network.spec.problem)
         if not held_out or not isinstance(problem, EncoderHead):
-            return AnswerCalibration()
+            return problem.calibrate(network, held_out, autocast(plan.numerics)) if held_out else AnswerCalibration()
         if not _has_classes(network.spec):
             return AnswerCalibration(
                 thresholds=problem.fit_thresholds(_logits(network, held_out, plan.numerics), _targets(held_out))

@@ -6,6 +6,7 @@ Light to import (numpy alone); `evaluate` and `datasets` come with the first cal
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -123,6 +124,15 @@ def label_set_metrics(targets: NDArray[np.bool_], predictions: NDArray[np.bool_]
 
     columns = {"references": np.asarray(targets, dtype=np.int64), "predictions": np.asarray(predictions, dtype=np.int64)}
     return _compute_modules((LabelSets,), columns)
+
+
+def answer_metrics(predictions: Sequence[str], accepted: Sequence[Sequence[str]]) -> dict[str, float]:
+    """SQuAD's f1 and exact_match, has_answer_f1, has_answer_exact and no_answer_accuracy of answers, empty for none."""
+    lighten_evaluate()
+    from tasks.problems.metrics.answer_modules import Answers
+
+    references = [json.dumps(list(texts), ensure_ascii=False) for texts in accepted]
+    return _compute_modules((Answers,), {"references": references, "predictions": list(predictions)})
 
 
 def span_metrics(targets: Sequence[str], predictions: Sequence[str]) -> dict[str, float]:

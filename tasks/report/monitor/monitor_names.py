@@ -37,6 +37,8 @@ KNOWN = (
     MonitorKind("inputs.missing", "Missing texts", "share", "more or fewer empty texts"),
     MonitorKind("predictions.classes", "Predicted classes", "share", "largest change of a class's share", 1),
     MonitorKind("predictions.labels", "Predicted labels", "share", "largest change in how many answers hold a label"),
+    MonitorKind("predictions.no_answer", "Questions without an answer", "share", "more or fewer questions that get none", 1),
+    MonitorKind("predictions.answer_length", "Length of answers", "deviation", "how much longer or shorter answers are"),
     MonitorKind("predictions.number", "Predicted number", "deviation", "how much larger or smaller the answers are"),
     MonitorKind("predictions.confidence", "Confidence", "deviation", "how much surer or less sure the model is"),
     MonitorKind("predictions.calibration", "Calibration", "share", "wrong more (or less) often than its confidence used to mean"),

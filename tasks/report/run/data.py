@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tasks.report.run import rows
-from tasks.report.run.rows import Calibration, ClassRow, Confusion, Generation, NumberFit, SliceRow, SpanReport, Unit, WorstError
 from tasks.report.stored import dump_page, load_page
 
 
@@ -18,7 +17,7 @@ class Score:
     value: float | None
     low: float | None = None
     high: float | None = None
-    unit: Unit = "share"
+    unit: rows.Unit = "share"
     higher_is_better: bool = True
 
 
@@ -54,7 +53,7 @@ class ComparisonRow:
     margin: float | None = None
     wins: int | None = None
     losses: int | None = None
-    unit: Unit = "share"
+    unit: rows.Unit = "share"
     quantity: str = ""
     note: str = ""
 
@@ -77,7 +76,7 @@ class Population:
     new_labels: tuple[str, ...] = ()
     needed: int | None = None
     detectable: float | None = None
-    unit: Unit = "share"
+    unit: rows.Unit = "share"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +86,7 @@ class Curve:
     name: str
     panel: str
     points: tuple[tuple[float, float | None], ...]
-    unit: Unit = "number"
+    unit: rows.Unit = "number"
     by: Literal["step", "epoch"] = "step"
 
 
@@ -99,7 +98,7 @@ class FitScore:
     train: float | None
     test: float | None
     validation: float | None = None
-    unit: Unit = "share"
+    unit: rows.Unit = "share"
     higher_is_better: bool = True
 
 
@@ -218,21 +217,22 @@ class ReportData:
     rule: str = "better"
     comparisons: tuple[ComparisonRow, ...] = ()
     population: Population | None = None
-    classes: tuple[ClassRow, ...] = ()
-    slices: tuple[SliceRow, ...] = ()
-    confusion: Confusion | None = None
-    calibration: Calibration | None = None
+    classes: tuple[rows.ClassRow, ...] = ()
+    slices: tuple[rows.SliceRow, ...] = ()
+    confusion: rows.Confusion | None = None
+    calibration: rows.Calibration | None = None
     curves: tuple[Curve, ...] = ()
     kept_epoch: int | None = None
     fit: Fit | None = None
     training: str = ""  # a sentence: which epoch's weights these are, at what rate and temperature
     data: DataSummary | None = None
-    errors: tuple[WorstError, ...] = ()
-    generations: tuple[Generation, ...] = ()
-    numbers: NumberFit | None = None
+    errors: tuple[rows.WorstError, ...] = ()
+    generations: tuple[rows.Generation, ...] = ()
+    numbers: rows.NumberFit | None = None
+    answers: rows.AnswerFit | None = None
+    spans: rows.SpanReport | None = None
     judge: rows.JudgeSummary | None = None
     scorers: tuple[rows.ScorerRow, ...] = ()
-    spans: SpanReport | None = None
     cost: Cost | None = None
     notices: tuple[str, ...] = ()
     format: int = 1

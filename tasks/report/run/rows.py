@@ -177,3 +177,44 @@ class NumberFit:
 
     points: tuple[tuple[float, float], ...]
     worst: tuple[NumberError, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextPiece:
+    """A stretch of a context, and whether it is of the right answer, of the one that was given, or of both."""
+
+    text: str
+    right: bool = False
+    given: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerExample:
+    """An answer that is not right; an empty `right` or `given` is no answer. `pieces`: the context, redacted, around them."""
+
+    id: str
+    question: str
+    pieces: tuple[ContextPiece, ...]
+    right: tuple[str, ...]
+    given: str
+    f1: float
+    confidence: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerGroup:
+    """Test rows with an answer, or without: how many were answered, and the means of their scores."""
+
+    name: str
+    n: int
+    answered: int
+    f1: float
+    exact_match: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerFit:
+    """Answers that stand in a text: with and without one, and the worst."""
+
+    groups: tuple[AnswerGroup, ...]
+    worst: tuple[AnswerExample, ...]

@@ -17,6 +17,7 @@ from tasks.data.sources import read_parquet
 from tasks.data.sources.chunk import cell_text, check_present
 from tasks.data.sources.read_files import Chunk, file_header, read_chunks
 from tasks.data.sources.source_files import File, faults_naming, resolve_source
+from tasks.data.span_cells import text_of_words
 from tasks.data.text_parts import join_parts
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ _LARGEST = (1 << 63) - 1  # of a column of whole numbers
 class Batch:
     """Files with the same meaning: `columns` is the union of theirs, with their types; `rows` how many there are in all.
 
-    `pair` is the column of the text that is read beside `text`, if there is one; with `messages` that holds conversations.
+    `pair` is the column of the text that is read beside `text`, if there is one; with `messages` that holds conversations, with
+    `words` it is a column of words.
     """
 
     files: tuple[File, ...]
@@ -41,6 +43,7 @@ class Batch:
     max_characters: int
     pair: str | None = None
     messages: bool = False
+    words: bool = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -57,6 +60,8 @@ class Batch:
         """The input of each row, read as preparation reads it; empty where there is none."""
         if self.messages:
             return [_question(cell) for cell in chunk.columns[self.text]]
+        if self.words:
+            return [join_parts((text_of_words(cell),)) for cell in chunk.columns[self.text]]
         return [join_parts(parts) for parts in zip(*(_texts(chunk, name) for name in self.inputs), strict=True)]
 
     def table(self, chunk: Chunk) -> pa.Table:

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from tasks.common.workspace import world_faults
+from tasks.data.answers import NO_ANSWER
 from tasks.data.normalise import unusable_reason
 from tasks.data.sources.read_files import Chunk
 from tasks.serving.batch.part_files import clear_parts, locked_parts, put_together, result_mark, write_part
 from tasks.serving.batch.partial_answers import PartialAnswers
 from tasks.serving.batch.scoring_job import ScoringJob, ScoringOutcome
 from tasks.serving.batcher import Prediction
+from tasks.serving.found_answers import found_answer
 from tasks.traffic.log import Answer, draw_audit
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 OURS = ("prediction", "score", "model_version", "answer_id")
+PLACES = ("answer_start", "answer_end")  # of an answer in the context as the file has it
 _EMPTY = Prediction("", "", None)
 
 
@@ -38,7 +41,7 @@ def score_files(job: ScoringJob, move: Callable[[int, int], None]) -> ScoringOut
     InfraError where the disk fails, or where another process scores into the same result.
     """
     began = time.monotonic()
-    if clash := [name for name in OURS if name in job.batch.columns]:
+    if clash := [name for name in (*OURS, *(PLACES if job.places else ())) if name in job.batch.columns]:
         raise InputError(f"--input: has a column `{clash[0]}`, which is the result's own: rename it")
     with world_faults(job.output.parent):
         job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +86,10 @@ def _score_chunk(job: ScoringJob, chunk: Chunk, number: int, answers: PartialAns
         names = [f"{chunk.file.name}#{place}" for place in range(chunk.first, chunk.first + n)]
         table = table.add_column(0, "id", pa.array(names, type=pa.string()))
     mask = ~_bool_array(has_text)
-    table = table.append_column("prediction", _prediction_column(predictions, has_text, numbers=job.numbers))
+    if job.places:
+        table = _with_answers(table, texts, predictions, has_text)
+    else:
+        table = table.append_column("prediction", _prediction_column(predictions, has_text, numbers=job.numbers))
     if any(prediction.score is not None for prediction in predictions):
         table = table.append_column("score", pa.array([prediction.score for prediction in predictions], type=pa.float64()))
     table = table.append_column("model_version", pa.array([job.version] * n, type=pa.string(), mask=mask))
@@ -98,10 +104,26 @@ def _prediction_column(predictions: list[Prediction], has_text: list[bool], *, n
     """The answers as texts or, where they are numbers, as those; null for a row that has none."""
     import pyarrow as pa
 
-    texts = [(said.entities or said.prediction) if there else None for said, there in zip(predictions, has_text, strict=True)]
+    texts = [(said.raw or said.prediction) if there else None for said, there in zip(predictions, has_text, strict=True)]
     if not numbers:
         return pa.array(texts, type=pa.string())
     return pa.array([None if text is None else float(text) for text in texts], type=pa.float64())
+
+
+def _with_answers(table: pa.Table, texts: list[str], predictions: list[Prediction], has_text: list[bool]) -> pa.Table:
+    """A table with the answers, empty where there is none, and the places of those that are; null for a row that has no text."""
+    import pyarrow as pa
+
+    found = [
+        found_answer(each.raw or NO_ANSWER, text, None) if there else None
+        for each, text, there in zip(predictions, texts, has_text, strict=True)
+    ]
+    answers = [(answer.text if answer else "") if there else None for answer, there in zip(found, has_text, strict=True)]
+    table = table.append_column("prediction", pa.array(answers, type=pa.string()))
+    for name, place in zip(PLACES, ("start", "end"), strict=True):
+        values = [getattr(answer, place) if answer else None for answer in found]
+        table = table.append_column(name, pa.array(values, type=pa.int64()))
+    return table
 
 
 def _predict_texts(job: ScoringJob, texts: list[str], answers: PartialAnswers) -> list[Prediction]:

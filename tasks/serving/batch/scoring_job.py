@@ -25,6 +25,7 @@ class ScoringJob:
     log: Traffic | None
     audit_rate: float
     numbers: bool = False  # answers are numbers
+    places: bool = False  # answers stand in the texts
 
 
 @dataclass(frozen=True)

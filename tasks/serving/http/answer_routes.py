@@ -12,15 +12,16 @@ from starlette.responses import Response
 
 from configs.errors import InfraError
 from configs.schema import facts_of
+from tasks.data.answers import NO_ANSWER
 from tasks.data.label_sets import labels_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.batcher import ModelFailure, NoModel, Prediction, QueueFull
+from tasks.serving.found_answers import found_answer
 from tasks.serving.http.auth import Caller
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Refusal, parse_body
 from tasks.serving.http.middleware import CALLER
-from tasks.serving.http.questions import FORMS
 from tasks.serving.http.runtime import Runtime, json_response
 from tasks.traffic.records import new_id
 
@@ -35,8 +36,7 @@ class AnswerRoutes:
         """Answer one text, or many, with the champion."""
         began = time.perf_counter()
         questions = self.runtime.messages.questions
-        expected = f"{FORMS[questions.inputs]} as application/json"
-        question = parse_body(questions.adapter, await self.runtime.request_body(request), expected)
+        question = parse_body(questions.adapter, await self.runtime.request_body(request), questions.expected)
         single = isinstance(question, questions.One)
         texts = questions.inputs_of(question)
         for place, text in enumerate(texts):
@@ -54,10 +54,10 @@ class AnswerRoutes:
         self.runtime.watch.answers.labels(version).inc(len(predictions))
         self.runtime.watch.seconds.observe(time.perf_counter() - began)
         if single:
-            return json_response({**self._answer_body(ids[0], predictions[0]), "version": version})
+            return json_response({**self._answer_body(ids[0], predictions[0], texts[0]), "version": version})
         answers = [
-            {**self._answer_body(answer_id, prediction), "version": version}
-            for answer_id, prediction in zip(ids, predictions, strict=True)
+            {**self._answer_body(answer_id, prediction, text), "version": version}
+            for answer_id, prediction, text in zip(ids, predictions, texts, strict=True)
         ]
         return json_response({"answers": answers, "version": version})
 
@@ -83,12 +83,15 @@ class AnswerRoutes:
             return model.version, [None if text is None else Prediction(text, "", None) for text in ready]
         return await self.runtime.batcher.answer([text for text in ready if text is not None], model)
 
-    def _answer_body(self, answer_id: str, prediction: Prediction) -> dict[str, object]:
+    def _answer_body(self, answer_id: str, prediction: Prediction, text: str) -> dict[str, object]:
         facts = facts_of(self.service.problem)
+        if facts.finds_answers:
+            found = found_answer(prediction.raw or NO_ANSWER, text, prediction.score)
+            return {"id": answer_id, "answer": None if found is None else found._asdict()}
         if facts.has_classes:
             return {"id": answer_id, "label": prediction.prediction, "score": prediction.score}
         if facts.has_spans:
-            return {"id": answer_id, "entities": json.loads(prediction.entities or "[]")}
+            return {"id": answer_id, "entities": json.loads(prediction.raw or "[]")}
         if facts.has_label_sets:
             return {"id": answer_id, "labels": list(labels_of(prediction.prediction)), "score": prediction.score}
         if facts.is_number:

@@ -50,6 +50,23 @@ class NumberAnswer(BaseModel):
     version: str
 
 
+class AnswerInContext(BaseModel):
+    """A stretch of the context as it was sent: characters `start` to `end`, and its probability."""
+
+    text: str
+    start: int
+    end: int
+    score: float | None
+
+
+class FoundAnswer(BaseModel):
+    """The stretch of the context that answers the question, or null where there is none; `id` is what feedback refers to."""
+
+    id: str
+    answer: AnswerInContext | None
+    version: str
+
+
 class TextAnswer(BaseModel):
     """What the model wrote; `id` is what feedback refers to."""
 
@@ -80,5 +97,6 @@ ANSWERS: dict[str, type[BaseModel]] = {  # by kind of target
     "labels": LabelsAnswer,
     "spans": EntitiesAnswer,
     "number": NumberAnswer,
+    "answer": FoundAnswer,
     "text": TextAnswer,
 }

@@ -12,12 +12,13 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from configs.errors import InfraError, InputError
+from configs.schema import facts_of
 from tasks.data.alignment import Alignment
+from tasks.data.answers import write_right_answer
 from tasks.data.label_sets import write_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import unusable_reason
@@ -55,8 +56,7 @@ class FeedbackRoutes:
         feedback = parse_body(self.runtime.messages.feedback, await self.runtime.request_body(request), FEEDBACK)
         if feedback.source == "audit" and "audit" not in caller.roles:
             raise lacks_role("audit", "body.source")
-        spans = isinstance(feedback.value, BaseModel)
-        value = await self._kept_spans(feedback.value, caller) if spans else _kept_value(feedback.value)
+        value = await self._kept(feedback, caller)
         if reason := unusable_reason(value):
             raise Refusal(422, f"the value {reason}", "body.value", "send one that says something")
         record = Feedback(new_id(), feedback.answer_id, datetime.now(UTC), feedback.kind, value, feedback.source)
@@ -68,6 +68,13 @@ class FeedbackRoutes:
         except InfraError as error:
             raise unprepared(error, "/feedback") from None
         return json_response({"id": record.id}, 202)
+
+    async def _kept(self, feedback: Any, caller: Caller) -> str:
+        """The value of a piece of feedback as the log keeps it."""
+        facts = facts_of(self.service.problem)
+        if feedback.kind == "thumb" or not (facts.has_spans or facts.finds_answers):
+            return _kept_value(feedback.value)
+        return await self._kept_spans(feedback.value, caller) if facts.has_spans else _kept_answer(feedback.value)
 
     async def _kept_spans(self, value: Any, caller: Caller) -> str:
         """Corrected spans as the log keeps them: in the text as it was prepared to be answered, which is not kept once more."""
@@ -138,6 +145,12 @@ def _kept_value(value: str | float | list[str]) -> str:
         case list():
             return write_label_set(label for each in value if (label := canonical_label(each)) is not None)
     return value
+
+
+def _kept_answer(value: Any) -> str:
+    """An answer that stands in a context, as the log keeps it."""
+    text, start = (value, None) if value is None or isinstance(value, str) else (value.text, value.start)
+    return write_right_answer(text, start)
 
 
 def _refuse_odd_keys(request: Request) -> None:

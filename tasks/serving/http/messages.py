@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from pydantic import (
     BaseModel,
     Field,
-    FiniteFloat,
-    StringConstraints,
     TypeAdapter,
     ValidationError,
     create_model,
@@ -19,13 +17,12 @@ from pydantic import (
 
 from configs.schema import ProblemName, facts_of
 from tasks.serving.http.answer_types import ANSWERS
-from tasks.serving.http.questions import Inputs, Questions, strict_model
-from tasks.serving.http.span_messages import corrected_spans
+from tasks.serving.http.feedback_types import feedback_type
+from tasks.serving.http.questions import QUESTIONS, TEXTS, Inputs, Questions
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
 LONGEST_WHAT = 600  # why a version does not load, which has 500, is given whole
-MOST_LABELS = 200  # of a set that a person sends
 
 
 class Fault(BaseModel):
@@ -104,34 +101,12 @@ class Messages:
     """The types of one service: its questions, its answers, and feedback of the kinds that fit the problem."""
 
     def __init__(self, problem: ProblemName, max_rows: int, max_characters: int, inputs: Inputs = "text") -> None:
-        self.problem = problem
-        self.questions = Questions(inputs, facts_of(problem).examples, max_rows, max_characters)
+        self.problem, facts = problem, facts_of(problem)
+        fields = QUESTIONS if facts.finds_answers else TEXTS
+        self.questions = Questions(inputs, fields, facts.examples, max_rows, max_characters)
         self.Answer: type[BaseModel] = ANSWERS[facts_of(problem).target]
         self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
-        self.feedback: TypeAdapter[Any] = TypeAdapter(_feedback_type(problem, max_characters))
-
-
-def _feedback_type(problem: ProblemName, max_characters: int) -> Any:
-    """Labels and numbers are given anew, texts are corrected, all get thumbs."""
-    common: dict[str, Any] = {
-        "answer_id": (Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")], Field(description="the `id` of an answer")),
-        "source": (Literal["user", "audit"], Field("user", description="audit: a label that /audit asked for")),
-    }
-    thumb = strict_model(
-        "Thumb", "Good or not.", {**common, "kind": (Literal["thumb"], ...), "value": (Literal["up", "down"], ...)}
-    )
-    label: Any = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    values: dict[str, tuple[str, Any]] = {
-        "label": ("The right label.", label),
-        "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
-        "spans": ("The right spans, in the text that was answered.", corrected_spans(max_characters)),
-        "number": ("The right number.", FiniteFloat),
-        "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
-    }
-    facts = facts_of(problem)
-    kind, (description, value) = facts.feedback, values[facts.target]
-    better = strict_model(kind.capitalize(), description, {**common, "kind": (Literal[kind], ...), "value": (value, ...)})
-    return Annotated[thumb | better, Field(discriminator="kind")]
+        self.feedback: TypeAdapter[Any] = TypeAdapter(feedback_type(problem, max_characters))
 
 
 def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:

@@ -148,8 +148,10 @@ def _without_references(schema: Any, definitions: dict[str, Any]) -> Any:
 
 def _feedback_examples(messages: Messages) -> dict[str, object]:
     facts = facts_of(messages.problem)
-    value = {"label": "refund_status", "labels": ["billing", "login"], "spans": SPANS, "number": 3.5, "text": "7"}[facts.target]
-    better = {"kind": facts.feedback, "value": value, **({"source": "audit"} if facts.feedback == "label" else {})}
+    values = {
+        "label": "refund_status", "labels": ["billing", "login"], "spans": SPANS, "number": 3.5, "answer": "at nine", "text": "7",
+    }  # fmt: skip
+    better = {"kind": facts.feedback, "value": values[facts.target], **({"source": "audit"} if facts.feedback == "label" else {})}
     return {"thumb": {"answer_id": HEX, "kind": "thumb", "value": "up"}, "better": {"answer_id": HEX, **better}}
 
 

@@ -1,8 +1,10 @@
-"""The base of what is read of a request: no key that is not known, and not many of them."""
+"""Bodies that hold what is described and nothing else."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 MOST_KEYS = 20  # of a body: each that is not read is a fault, and listing 100,000 of them holds all callers up for a second
@@ -17,3 +19,9 @@ class StrictModel(BaseModel):
         if isinstance(body, dict) and len(body) > MOST_KEYS:
             raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
         return body
+
+
+def make_model(name: str, description: str, fields: dict[str, tuple[Any, Any]]) -> type[BaseModel]:
+    """A type of bodies from its fields."""
+    model: type[BaseModel] = create_model(name, __base__=StrictModel, __doc__=description, **fields)  # type: ignore[call-overload]
+    return model

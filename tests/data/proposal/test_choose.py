@@ -32,7 +32,7 @@ def chosen(among=None, **columns):
 def test_every_problem_has_roles():
     """A new setting that a problem reads is one more Role in ROLES."""
     for each in FACTS.values():
-        assert [role.setting for role in roles_of(each)] == [each.input_column, each.target_column]
+        assert [role.setting for role in roles_of(each)] == list(each.own_columns) or each.has_spans  # which nobody proposes yet
 
 
 LABELS = ["x", "y", "z"] * 30
@@ -62,6 +62,15 @@ FITTING = [
         "body",
         "minutes",
     ),
+    ({"a": texts(90, 9), "b": [[{"start": 0, "end": 3, "label": "X"}], []] * 45}, "token-classification", "a", "b"),
+    ({"a": texts(90, 9), "b": ['[[0, 3, "X"]]', "[]", ""] * 30, "c": LABELS}, "token-classification", "a", "b"),
+    (
+        {"a": [text.split() for text in texts(90, 3)], "b": [["O", "B-X", "I-X"], ["O", "O", "O"]] * 45},
+        "token-classification",
+        "a",
+        "b",
+    ),
+    ({"a": texts(90, 3), "b": ["O X X", "O O O", "X O Y"] * 30}, "token-classification", "a", "b"),
     ({"english": texts(90, 9), "german": texts(90, 9, 1)}, "text-generation", "english", "german"),
     ({"document": texts(90, 9), "summary": texts(90, 3, 1)}, "summarization", "document", "summary"),
     ({"article": texts(90, 150), "highlights": texts(90, 12, 1)}, "summarization", "article", "highlights"),
@@ -72,6 +81,28 @@ FITTING = [
 def test_the_problem_and_its_columns_are_those_that_fit_best(columns, problem, reads, says):
     name, taken = chosen(**columns)
     assert (name, *taken.values()) == (problem, reads, says)
+
+
+HELD = texts(90, 30)
+IN_FIRST = [text.split()[3] for text in HELD]
+PLACED = [{"text": ["river"], "answer_start": [0]}, {"text": [], "answer_start": []}] * 45
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"question": ["who is it?"] * 90, "passage": HELD, "answer": IN_FIRST},
+        {"kontext": HELD, "frage": texts(90, 6, 3), "antwort": [None if n % 3 else word for n, word in enumerate(IN_FIRST)]},
+        {"q": texts(90, 7, 4), "c": HELD, "a": PLACED},
+        {"id": list(range(90)), "title": ["x"] * 90, "context": HELD, "question": texts(90, 7, 4), "answers": PLACED},
+    ],
+)
+def test_answers_that_stand_in_another_column_or_have_their_places_show_questions_on_a_text(columns):
+    name, taken = chosen(**columns)
+    assert name == "question-answering" and set(taken.values()) == columns.keys() - {"id", "title"}
+    assert columns[taken["context"]] is HELD and list(taken) == ["question", "context", "answers"]
+    apart = {**columns, taken["answers"]: [f"word{n}" for n in range(90)]}
+    assert chosen(**apart)[0] != "question-answering"
 
 
 @pytest.mark.parametrize("columns", [{"text": texts(90, 9)}, {"n": list(range(90)), "m": list(range(90))}, {"text": [None] * 9}])

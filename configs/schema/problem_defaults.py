@@ -1,0 +1,42 @@
+"""What a problem has for settings that a config leaves out, where it is other than the section's own default."""
+
+from __future__ import annotations
+
+from configs.schema.metrics import BLEU, bleu_tokenizer_for
+from configs.schema.problems import FACTS
+
+DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
+    "question-answering": {"model": {"max_length": 384}},
+    "summarization": {
+        "data": {"prompt": "document", "completion": "summary"},
+        "model": {"max_length": 512},
+        "evaluation": {"max_new_tokens": 128},
+    },
+    "translation": {"data": {"prompt": "source", "completion": "target"}, "evaluation": {"max_new_tokens": 128}},
+}
+
+
+def with_defaults(config: dict[str, object]) -> dict[str, object]:
+    """A config with its problem's own defaults for the settings that it leaves out.
+
+    A text-classification with `data.labels` has many labels a text.
+    """
+    data = config.get("data")
+    if config.get("problem") == "text-classification" and isinstance(data, dict) and data.get("labels") is not None:
+        return {**config, "problem": "multi-label-classification"}
+    problem, filled = str(config.get("problem")), dict(config)
+    defaults = {section: dict(values) for section, values in DEFAULTS.get(problem, {}).items()}
+    if problem in FACTS and BLEU in FACTS[problem].metrics:
+        defaults.setdefault("evaluation", {})["bleu_tokenizer"] = bleu_tokenizer_for(_target_language(config))
+    for section, values in defaults.items():
+        own = config.get(section, {})
+        filled[section] = {**values, **own} if isinstance(own, dict) else own
+    return filled
+
+
+def _target_language(config: dict[str, object]) -> str:
+    """The language that a config, not checked yet, says is written; empty where it says none."""
+    place: object = config
+    for name in ("model", "languages", "target"):
+        place = place.get(name) if isinstance(place, dict) else None
+    return place if isinstance(place, str) else ""
