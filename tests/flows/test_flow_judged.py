@@ -26,6 +26,7 @@ def settings(keep, llama_folder):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_judge_counts_once_it_agrees_with_people_and_a_changed_scorer_is_a_new_look(keep, settings):
     with judge("longer") as server:
         own = (*settings, f"evaluation.judge.url={server.url}", "evaluation.judge.counts_as=guard")

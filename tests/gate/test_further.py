@@ -53,6 +53,7 @@ def test_too_few_judged_rows_decide_nothing_and_rows_without_a_judgement_are_not
     assert judge_challenger(evidence(0, 0, "guard", 0.1, judged=0), GATE).verdict == "PROMOTE"
 
 
+@pytest.mark.slow
 def test_equal_models_are_promoted_by_preferences_no_oftener_than_alpha():
     draw, trials, wrong = np.random.default_rng(1), 300, 0
     for _ in range(trials):
