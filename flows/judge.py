@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from flows import approve
 from flows.stages import BackgroundResults, Challenger, Run
-from tasks import assets, decide, evaluate, publish_report, reference, release
+from tasks import assets, decide, evaluate, further, publish_report, reference, release
 from tasks.collect.run import Findings
+from tasks.common.terminal import print_notice
 from tasks.evaluate import AllScores
 from tasks.gate.evidence import Verdict
 from tasks.identity.keys import decision_key
@@ -79,7 +80,11 @@ def _scores(run: Run, against: Opponent, challenger: Challenger, background: Bac
     champion, anchor = (score_version(run, training.snapshot, version, role) for version, role in (
         (against.version, "champion"), (against.anchor, "anchor"),
     ))  # fmt: skip
-    return AllScores(own, champion, anchor, baselines, fit)
+    compared = further.compare_answers(pipeline, home, training, own, champion)
+    for notice in compared.notices:
+        print_notice(notice)
+    run.notices.extend(compared.notices)
+    return AllScores(own, champion, anchor, baselines, fit, compared)
 
 
 def score_version(run: Run, snapshot: str, version: str | None, role: str) -> evaluate.StoredScores | None:

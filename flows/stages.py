@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError
-from tasks import base_check, contract, evaluate, prepare, reference, release, train, vocabulary
+from tasks import base_check, contract, evaluate, further, prepare, reference, release, train, vocabulary
 from tasks.common.processes import HelperProcess
 from tasks.common.terminal import print_notice, stage
 from tasks.context import PipelineContext, TrainingRun
@@ -62,6 +62,7 @@ class BackgroundResults:
 
 def check_base(run: Run) -> None:
     """Refuse a base that cannot work with these settings before anything is done with the data."""
+    further.check_scorers(run.pipeline)
     notices = base_check.earlier_notices(run.pipeline, run.home, run.inputs.base)
     if notices is None:
         with run.stage("check") as facts:
@@ -105,6 +106,17 @@ def prepare_snapshot(run: Run, side: HelperProcess) -> PreparedSnapshot:
             prepared = prepare.seal_snapshot(pipeline, home, inputs, candidate, (first, second))
             facts["note"] = f"snapshot {prepared.snapshot[:12]}, {len(second.warnings)} warnings"
     return prepared
+
+
+def check_tokenizer(run: Run, prepared: PreparedSnapshot, run_id: str) -> None:
+    """Warn, before any training, of languages that the base's tokenizer does not fit: in the log, the report and MLflow."""
+    sentences, metrics = contract.tokenizer_warnings(run.pipeline, run.home, run.inputs.base, prepared.snapshot)
+    run.tracking.log_metrics(run_id, metrics, 0)
+    if sentences:
+        run.tracking.tag(run_id, {"tokenizer.warning": "; ".join(sentences)[:4000]})
+    for sentence in sentences:
+        print_notice(f"WARNING: {sentence}")
+        run.notices.append(sentence)
 
 
 def _check_labels(run: Run, raw: Any, contract: Any) -> vocabulary.LabelCheck | None:

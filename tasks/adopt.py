@@ -90,13 +90,17 @@ def keep_network(
     from tasks.learning.device import numerics
     from tasks.learning.fit import RESULT, TrainingResult, finished_fit
     from tasks.learning.network import TRAINABLE, build_network, save_spec
+    from tasks.problems.conversations import check_template
 
     spec = model.spec(pipeline.problem, pipeline.model.max_length, pipeline.model.language_codes)
+    spec = replace(spec, messages=pipeline.data.messages is not None)
     uri = tracking.store_base(replace(model.base, name=spec.base_name))
     base = replace(model.base, name=spec.base_name, path=base_folder(tracking, home, spec, uri))
     run = home.run(key)
     if finished_fit(run) is None:
         network = build_network(spec, base.path)
+        if spec.messages:
+            check_template(spec.base_name, network.tokenizer)
         with atomic_folder(run / "trained") as aside:
             save_trainable(network.model, aside / TRAINABLE)
             save_spec(spec, aside)

@@ -44,7 +44,10 @@ def notices_of(pipeline: Pipeline, base: Base) -> tuple[str, ...]:
     from tasks.learning.base_check import check_base as check
 
     with quick_import():
-        return check(base, pipeline.problem, pipeline.model.max_length, pipeline.adapter, pipeline.model.language_codes)
+        return check(
+            base, pipeline.problem, pipeline.model.max_length, pipeline.adapter, pipeline.model.language_codes,
+            messages=pipeline.data.messages is not None,
+        )  # fmt: skip
 
 
 def _notices_file(pipeline: Pipeline, home: Home, base: Base) -> Path:
@@ -52,6 +55,7 @@ def _notices_file(pipeline: Pipeline, home: Home, base: Base) -> Path:
         {
             "base": base.digest,
             "problem": pipeline.problem,
+            **({"messages": True} if pipeline.data.messages is not None else {}),
             "settings": [settings_of(pipeline.model, ("max_length", "languages")), settings_of(pipeline, ("adapter",))],
             "code": code_of("check", pipeline),
             "libraries": library_versions(TRAIN_LIBRARIES),

@@ -150,3 +150,26 @@ def _last_snapshot_statistics(pipeline: Pipeline, home: Home) -> tuple[dict[str,
     counts = rows_per_label(manifest)
     total = sum(counts.values())
     return ({label: n / total for label, n in counts.items()} if total else None), frozenset(manifest["vocabulary"]["words"])
+
+
+def tokenizer_warnings(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> tuple[tuple[str, ...], dict[str, float]]:
+    """Sentences on languages that the base's tokenizer does not fit, and its shares by language as metrics of the run.
+
+    Over all training rows where no column names languages; nothing where the tokenizer has no file to read.
+    """
+    from tasks.data.preparation.tokenizer_fit import ALL, SAMPLE, poor_fit_sentence, tokenizer_fit
+
+    file = tokenizer_file(home, base)
+    if file is None:
+        return (), {}
+    rows = open_snapshot(home, snapshot).frame("train")
+    column = pipeline.data.language
+    parts = {ALL: rows} if column is None else {str(name): own for name, own in rows.groupby(f"slice_{column}")}
+    sentences, metrics = list[str](), dict[str, float]()
+    for language, own in parts.items():
+        drawn = own["text"].sample(min(SAMPLE, len(own)), random_state=0)
+        fit = tokenizer_fit(file, drawn.tolist())
+        part = "tokenizer" if language == ALL else f"tokenizer/{language}"
+        metrics |= {f"{part}/unknown": fit.unknown, f"{part}/single": fit.single, f"{part}/tokens_a_word": fit.tokens_a_word}
+        sentences += [poor_fit_sentence(pipeline.model.base, language, fit)] if fit.is_poor else []
+    return tuple(sentences), metrics

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from tasks.answered_rows import FurtherFindings
     from tasks.common.processes import HelperProcess
     from tasks.learning.fit import TrainingResult
     from tasks.problems.base import Measure
@@ -158,13 +159,17 @@ class Baselines:
 
 @dataclass(frozen=True)
 class AllScores:
-    """The scores of all models on the same test rows; `fit` are the challenger's metrics on rows of its training, by split."""
+    """The scores of all models on the same test rows; `fit` are the challenger's metrics on rows of its training, by split.
+
+    `further` is what a judge, or scorers of the user's own, say of the answers.
+    """
 
     challenger: StoredScores
     champion: StoredScores | None
     anchor: StoredScores | None
     baselines: Baselines
     fit: dict[str, dict[str, float]] = field(default_factory=dict)
+    further: FurtherFindings | None = None
 
 
 def lexical_baselines(
@@ -243,8 +248,3 @@ def network_of(trained: TrainingResult, base: Path) -> Network:
     from tasks.learning.network import TRAINABLE, build_network, read_spec
 
     return build_network(read_spec(trained.folder), base, trained.folder / TRAINABLE)
-
-
-def folder_bytes(folder: Path) -> int:
-    """The size of all files below a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from configs.schema import Pipeline
 from tasks.collect.links import REPORT
 from tasks.collect.run import Findings, collect_report
+from tasks.collect.run_rows import slice_scores
 from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, task
 from tasks.evaluate import FRAME, StoredScores
 from tasks.report.run import data as page
@@ -64,7 +65,21 @@ def _opponent_metrics(findings: Findings) -> dict[str, float]:
     measured = _prefix_names("test/champion", findings.champion.metrics) if findings.champion else {}
     for name, metrics in findings.scores.baselines.metrics.items():
         measured |= _prefix_names(f"test/baseline/{name}", metrics)
+    measured |= _language_metrics(findings)
+    measured |= _prefix_names("test", findings.scores.further.metrics if findings.scores.further else {})
     return measured
+
+
+def _language_metrics(findings: Findings) -> dict[str, float]:
+    """The challenger's mean primary score, and its rows, by language."""
+    column, metric = findings.pipeline.data.language, findings.pipeline.facts.primary.name
+    own = [row for row in slice_scores(findings) if row.column == column]
+    return {
+        f"test/language/{row.name}/{name}": float(value)
+        for row in own
+        for name, value in ((metric, row.value), ("rows", row.n))
+        if value is not None
+    }
 
 
 def _fit_metrics(report: page.ReportData) -> dict[str, float]:
@@ -91,7 +106,7 @@ def _outcome(findings: Findings, page_data: page.ReportData, report: str) -> dic
         "skipped": False,
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
-        "metrics": findings.challenger.metrics,
+        "metrics": findings.challenger.metrics | (findings.scores.further.metrics if findings.scores.further else {}),
         "intervals": {score.metric: [score.low, score.high] for score in page_data.systems[0].scores if score.low is not None},
         "test_rows": len(findings.challenger.frame),
         "champion_metrics": findings.champion.metrics if findings.champion else None,

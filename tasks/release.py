@@ -24,9 +24,7 @@ from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.common.processes import ONE_THREAD
 from tasks.context import TrainingRun
-from tasks.data.sources.columns import input_column
 from tasks.data.spans import spans_of_entities
-from tasks.data.text_parts import split_parts
 from tasks.identity.keys import json_sha256
 from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
@@ -244,7 +242,6 @@ def _preparation(pipeline: Pipeline, home: Home, base_uri: str) -> Preparation:
 
 def _example_row(pipeline: Pipeline, texts: list[str]) -> pd.DataFrame:
     """One row as a caller would send it, under the data's own column name."""
-    import pandas as pd
+    from tasks.serving.input_cells import input_frame
 
-    columns = [input_column(pipeline.data, pipeline.problem), getattr(pipeline.data, pipeline.facts.pair_column)]
-    return pd.DataFrame([split_parts(text) for text in texts[:1]], columns=[name for name in columns if name is not None])
+    return input_frame(texts[:1], pipeline.input_columns)

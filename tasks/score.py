@@ -17,7 +17,6 @@ from tasks.common.home import Home
 from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.common.terminal import print_notice
 from tasks.context import open_ledger
-from tasks.data.sources.columns import input_column
 from tasks.data.sources.fingerprints import fingerprint_files
 from tasks.data.sources.source_files import left_out_of
 from tasks.identity.keys import code_of, json_sha256
@@ -105,13 +104,13 @@ def _score(
     from tasks.serving.predictor import make_ready
     from tasks.traffic.log import open_traffic
 
-    data = pipeline.data
-    facts = pipeline.facts
-    text = input_column(data, pipeline.problem)
+    data, facts = pipeline.data, pipeline.facts
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)
-    batch = inspect_files(rows, text, format, data.max_characters, data.separator, getattr(data, facts.pair_column))
+    batch = inspect_files(
+        rows, pipeline.input_columns, format, data.max_characters, data.separator, messages=data.messages is not None
+    )
     batch = replace(batch, words=data.words is not None)
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
     ready: list[ReadyModel] = []

@@ -104,7 +104,8 @@ def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str)
     rows, held_out = sealed.frame("train"), sealed.frame("validation")
     known = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)])
     spec = spec_of(pipeline.problem, pipeline.adapter, (), pipeline.model.max_length, pipeline.training.seed, base)
-    spec = problem_of(pipeline.problem).with_rows(replace(spec, languages=pipeline.model.language_codes), known)
+    spec = replace(spec, languages=pipeline.model.language_codes, messages=pipeline.data.messages is not None)
+    spec = problem_of(pipeline.problem).with_rows(spec, known)
     return TrainingMaterial(spec, base.path, rows, held_out)
 
 

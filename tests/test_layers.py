@@ -32,7 +32,8 @@ from configs.schema import ProblemName
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("configs", "expectations", "tasks", "flows")
-TYPES = ("configs.schema", "configs.errors", "configs.credentials", "tasks.data.text_parts")  # what needs nothing of the project
+# what needs nothing of the project
+TYPES = ("configs.schema", "configs.errors", "configs.credentials", "tasks.data.text_parts", "tasks.data.turns")
 SPELLING = (
     "tasks.data.labels",
     "tasks.data.label_sets",
@@ -52,12 +53,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "expectations": (*TYPES, "expectations"),
     # the ground floor
     "tasks.data.text_parts": (),
+    "tasks.data.turns": ("tasks.data.text_parts",),
     "tasks.common": (*TYPES, "tasks.common"),
     "tasks.identity": (*TYPES, "configs", "tasks.identity", "tasks.common"),
     # the sciences
     "tasks.stats": (*TYPES, "tasks.stats"),
     "tasks.gate": (*TYPES, "tasks.gate", "tasks.stats"),
     "tasks.drift": (*TYPES, "tasks.drift", "tasks.stats"),
+    "tasks.preferences": (*TYPES, "tasks.preferences", "tasks.common"),
+    "tasks.scorers": (*TYPES, "tasks.scorers", "tasks.identity.user_code"),
     "tasks.data.normalise": (*TYPES,),
     "tasks.data.alignment": (*TYPES, "tasks.data.normalise"),
     "tasks.data.answers": (*TYPES, "tasks.data.alignment"),
@@ -74,7 +78,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "tasks.data.preparation": (
         *TYPES, "tasks.data.preparation", "tasks.data.sources", "tasks.data.redaction", "tasks.data.normalise", "tasks.data.labels",
         "tasks.data.label_sets", "tasks.data.numbers", "tasks.data.feedback", "tasks.data.spans", "tasks.data.span_cells",
-        "tasks.data.answers", "tasks.data.alignment",
+        "tasks.data.answers", "tasks.data.alignment", "tasks.data.messages", "tasks.data.language_codes",
         "tasks.common",
     ),
     "tasks.data": (*TYPES, "tasks.data", "tasks.common"),

@@ -255,3 +255,40 @@ def marked_seq2seq(folder: Path, kind):
         config(vocab_size=max(made.get_vocab().values()) + 1, **{**BART, "max_position_embeddings": 64}, **marks)
     ).save_pretrained(folder)
     return folder
+
+
+CHAT_TEMPLATE = (
+    "{% for m in messages %}{% if m.role == 'assistant' %}south {{ m.content }}[SEP]{% else %}"
+    "{{ 'red' if m.role == 'system' else 'north' }} {{ m.content }} {% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}south {% endif %}"
+)
+
+
+def chat_llama(folder: Path, seed=0, template=CHAT_TEMPLATE):
+    """The random decoder with a template for chats: each turn begins with a key word, the assistant's ends with [SEP]."""
+    llama(folder, seed)
+    (folder / "chat_template.jinja").write_text(template)
+    return folder
+
+
+def chats(n, seed=0, turns=2):
+    """n conversations as lists of messages: what the assistant says hangs on the first word of the user's turn before it."""
+    draw, out, keys = random.Random(seed), [], FILLERS[:4]
+    for number in range(n):
+        spoken = [("system", "kan")] if number % 3 == 0 else []
+        for _ in range(1 + number % turns):
+            key = draw.randrange(4)
+            spoken.append(("user", " ".join((keys[key], *draw.choices(FILLERS[4:], k=3)))))
+            spoken.append(("assistant", f"{FILLERS[10 + key]} {FILLERS[20 + key]}"))
+        out.append([{"role": role, "content": content} for role, content in spoken])
+    return out
+
+
+def chat_rows(n, seed=0):
+    """The same conversations as prepared records: the turns that are read, and the last answer."""
+    from tasks.data.messages import read_exchange
+
+    read = [read_exchange(chat) for chat in chats(n, seed)]
+    return pd.DataFrame(
+        {"id": [f"c{i}" for i in range(n)], "text": [each.text for each in read], "target": [each.target for each in read]}
+    )

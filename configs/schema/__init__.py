@@ -1,28 +1,19 @@
 """The settings of a pipeline, one file per section. It imports pydantic alone, so the schema loads in a moment."""
 
 from configs.schema.adapters import Adapter, Full, Lora
-from configs.schema.data import (
-    PATTERN_ENTITIES,
-    Contract,
-    Data,
-    Deduplicate,
-    Entity,
-    GivenSplit,
-    HashSplit,
-    Redact,
-    TimeSplit,
-    Window,
-    is_table,
-)
+from configs.schema.contract import Contract
+from configs.schema.data import PATTERN_ENTITIES, Data, Deduplicate, Entity, Redact, Window, is_table
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate, Guards, ScaledGate
 from configs.schema.metrics import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric
 from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
+from configs.schema.preferences import HumanJudge, Judge, ModelJudge, Scorer
 from configs.schema.problem_facts import ProblemFacts, ProblemName
 from configs.schema.problems import facts_of, family_of
 from configs.schema.section import Fraction, Frozen, Moment, Plain
+from configs.schema.splits import GivenSplit, HashSplit, TimeSplit
 from configs.schema.training import Languages, Model, Training
 
 __all__ = [
@@ -46,10 +37,13 @@ __all__ = [
     "GivenSplit",
     "Guards",
     "HashSplit",
+    "HumanJudge",
+    "Judge",
     "Languages",
     "Lora",
     "Metric",
     "Model",
+    "ModelJudge",
     "Moment",
     "Monitor",
     "Objective",
@@ -62,6 +56,7 @@ __all__ = [
     "Release",
     "ScaledGate",
     "Schedule",
+    "Scorer",
     "Serving",
     "Supervised",
     "TimeSplit",

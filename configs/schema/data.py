@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from configs.schema.section import Fraction, Frozen, Moment
+from configs.schema.splits import GivenSplit, HashSplit, TimeSplit
 
 Entity = Literal[
     "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "URL", "CRYPTO", "MAC_ADDRESS",
@@ -17,30 +18,6 @@ Entity = Literal[
 PATTERN_ENTITIES: tuple[Entity, ...] = (
     "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "IP_ADDRESS", "US_SSN", "CRYPTO", "MAC_ADDRESS",
 )  # fmt: skip
-
-
-class HashSplit(Frozen):
-    """A row's split is a keyed hash of its group, else of its raw text: it never moves, whatever else arrives."""
-
-    by: Literal["hash"] = "hash"
-    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
-    test: Annotated[float, Field(ge=0, lt=0.8)] = 0.2
-
-
-class TimeSplit(Frozen):
-    """The newest rows are test, those before them validation: fractions of the rows in order of time."""
-
-    by: Literal["time"] = "time"
-    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
-    test: Fraction = 0.2
-
-
-class GivenSplit(Frozen):
-    """`data.test` names the test rows, or `column` holds train, validation or test for each row."""
-
-    by: Literal["given"] = "given"
-    column: str | None = None
-    validation: Annotated[float, Field(ge=0, lt=0.5)] = 0.1
 
 
 class Redact(Frozen):
@@ -144,11 +121,20 @@ class Data(Frozen):
     answers: str = Field("answers", description="their column: as SQuAD has them, texts alone, or empty where there is none")
     prompt: str = Field("prompt", description="where answers are texts: the column that is read")
     completion: str = Field("completion", description="where answers are texts: the column that has to be written")
+    messages: str | None = Field(
+        None,
+        description="where answers are texts: in place of prompt and completion the column of conversations, lists (or JSON) of "
+        'messages {"role", "content"} or {"from", "value"}; the assistant\'s turns are learned, its last one is the answer',
+    )
     rejected: str | None = Field(None, description="where pairs of answers are learned from: the column of those less preferred")
     negative: str | None = Field(None, description="where pairs belong together: the column of a text that does not belong to them")
     time: str | None = None
     group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
     slices: tuple[str, ...] = ()
+    language: str | None = Field(
+        None,
+        description="column of each row's language, a code such as en or pt-BR (BCP 47): one more slice, rare ones as other",
+    )
     window: Window = Window()
     split: Annotated[HashSplit | TimeSplit | GivenSplit, Field(discriminator="by")] = HashSplit()
     redact: Redact = Redact()
@@ -205,6 +191,11 @@ class Data(Frozen):
             raise ValueError(f"completion and rejected are one column, `{self.rejected}`: nothing would be preferred to anything")
         return self
 
+    @property
+    def all_slices(self) -> tuple[str, ...]:
+        """The columns of slices, that of languages among them."""
+        return tuple(dict.fromkeys([*self.slices, *([self.language] if self.language is not None else [])]))
+
     @model_validator(mode="after")
     def _ports_are_ports(self) -> Self:
         for part in [part for paths in (self.source, self.test or ()) for part in ((paths,) if isinstance(paths, str) else paths)]:
@@ -238,12 +229,3 @@ class Data(Frozen):
             return values
         is_given = values.get("test") is not None or "column" in split
         return {**values, "split": {"by": "given" if is_given else "hash", **split}}
-
-
-class Contract(Frozen):
-    suite: str | None = Field(None, description="the pipeline's own suite (JSON), beside the common one and the problem's")
-    max_quarantined: Annotated[float, Field(ge=0, le=1)] = Field(0.05, description="share of rows; more stops the run")
-    vocabulary: Literal["frozen", "may_grow", "free"] = Field(
-        "may_grow",
-        description="labels: may_grow stops where one is misspelt or gone, frozen also where one is new, free never",
-    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from configs.schema.metrics import BleuTokenizer
+from configs.schema.preferences import Judge, Scorer, as_scorer
 from configs.schema.section import Fraction, Frozen
 
 
@@ -59,3 +60,30 @@ class Evaluation(Frozen):
         description="how BLEU parts texts into words, by sacrebleu's names; default: zh for Chinese, char for other languages "
         "without spaces, by model.languages.target",
     )
+    scorers: tuple[Annotated[Scorer, BeforeValidator(as_scorer)], ...] = Field(
+        (), description="functions of your own, by import path or file, that score answers beside the metrics"
+    )
+    judge: Annotated[Judge, Field(discriminator="kind")] | None = Field(
+        None, description="who compares answers with the champion's, or with the base's before the first release; default: nobody"
+    )
+
+    @field_validator("scorers")
+    @classmethod
+    def _each_scorer_has_a_name_of_its_own(cls, value: tuple[Scorer, ...]) -> tuple[Scorer, ...]:
+        names = [scorer.name for scorer in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"has more than one function called {', '.join(twice)}, and metrics go by that name: rename one")
+        return value
+
+    @model_validator(mode="after")
+    def _one_score_decides(self) -> Self:
+        deciding = [scorer.function for scorer in self.scorers if scorer.counts_as == "primary"]
+        deciding += ["the judge"] if self.judge is not None and self.judge.counts_as == "primary" else []
+        if len(deciding) > 1:
+            raise ValueError(f"{' and '.join(deciding)} are primary, and one score decides: set counts_as of the others to guard")
+        return self
+
+    @field_validator("judge", mode="before")
+    @classmethod
+    def _a_judge_is_a_model_unless_it_says_otherwise(cls, value: object) -> object:
+        return {"kind": "model", **value} if isinstance(value, dict) else value

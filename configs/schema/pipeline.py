@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from configs.schema.adapters import Adapter, Lora
-from configs.schema.data import Contract, Data
+from configs.schema.contract import Contract
+from configs.schema.data import Data
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate
 from configs.schema.metrics import BLEU
@@ -57,6 +58,21 @@ class Pipeline(Frozen):
     def facts(self) -> ProblemFacts:
         """What its problem reads and says, and what its models are compared by."""
         return self.objective.with_metrics(facts_of(self.problem))
+
+    @property
+    def inputs(self) -> Literal["text", "pair", "messages"]:
+        """What one input is: a text, two beside one another, or a conversation."""
+        if self.data.messages is not None:
+            return "messages"
+        return "pair" if getattr(self.data, self.facts.pair_column) is not None else "text"
+
+    @property
+    def input_columns(self) -> tuple[str, ...]:
+        """The columns that are read: of texts, of two texts beside one another, or of conversations."""
+        if self.data.messages is not None:
+            return (self.data.messages,)
+        names = (self.data.words or getattr(self.data, self.facts.input_column), getattr(self.data, self.facts.pair_column))
+        return tuple(name for name in names if name is not None)
 
     @property
     def family(self) -> ProblemName:
@@ -146,6 +162,17 @@ class Pipeline(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _conversations_hold_both_sides(self) -> Self:
+        if self.data.messages is None:
+            return self
+        if not self.facts.reads_messages:
+            raise ValueError(f"data.messages: {self.problem} reads no conversations: drop it")
+        own = (self.facts.input_column, self.facts.target_column)
+        if other := [name for name in own if getattr(self.data, name) != name]:
+            raise ValueError(f"data.{other[0]}: conversations hold what is read and what is answered: drop it, or data.messages")
+        return self
+
+    @model_validator(mode="after")
     def _texts_are_written_where_settings_say_how(self) -> Self:
         if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:
             raise ValueError(f"model.target_tokenizer: {self.problem} has one tokenizer, its base's own: drop it")
@@ -155,6 +182,12 @@ class Pipeline(Frozen):
             raise ValueError(f"model.languages: {self.problem} reads and writes no two languages: drop it")
         if self.evaluation.decoding != Decoding() and not self.facts.writes_text:
             raise ValueError(f"evaluation.decoding: {self.problem} writes no texts: drop it")
+        if self.evaluation.judge is not None and not self.facts.writes_text:
+            raise ValueError(f"evaluation.judge: {self.problem} writes no texts: drop it")
+        if self.evaluation.judge is not None and not self.evaluation.decode_rows:
+            raise ValueError(
+                "evaluation.judge: evaluation.decode_rows is 0, so no answers are written: raise it, or drop the judge"
+            )
         if self.evaluation.bleu_tokenizer != Evaluation().bleu_tokenizer and BLEU not in self.facts.metrics:
             raise ValueError(f"evaluation.bleu_tokenizer: {self.problem} is not scored by BLEU: drop it")
         return self

@@ -32,7 +32,7 @@ class ProblemFacts:
     with a label each, a number, an answer that stands in what is read, or a text. `metrics` are those that pages show. `primary` is
     the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a model's history
     draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `reads_pairs`: it may read two texts
-    beside one another. `ranks`: it always does, the first is a query and the second what is ranked for it, by numbers of 0 or more;
+    beside one another. `reads_messages`: it may read conversations. `ranks`: it always does, the first is a query and the second what is ranked for it, by numbers of 0 or more;
     the rows of a query are one group where the config names no other, and have one score. `embeds`: each text has a vector, and a
     pair is answered by how alike its two are. `pairs_belong`: every row is a pair that belongs together, so that no column holds
     targets. `pairs_tokenizers`: targets may have a tokenizer and a language of their own. `continues_text`: answers go on where
@@ -48,6 +48,7 @@ class ProblemFacts:
     feedback: Literal["label", "correction"]
     examples: tuple[str, str]
     reads_pairs: bool = False
+    reads_messages: bool = False
     ranks: bool = False
     embeds: bool = False
     pairs_belong: bool = False

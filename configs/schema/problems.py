@@ -137,6 +137,7 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         feedback="correction",
         examples=("Question: 3 + 4 = ?\nAnswer:", "Question: 5 + 2 = ?\nAnswer:"),
         continues_text=True,
+        reads_messages=True,
     ),
     "text2text-generation": TEXT_TO_TEXT,
     "summarization": replace(

@@ -78,7 +78,7 @@ def _run_service(pipeline: Pipeline, home: Home, listening: socket.socket, keys:
         traffic,
         _audit_reader(pipeline, home),
         preparing.submit,
-        getattr(pipeline.data, pipeline.facts.pair_column) is not None,
+        pipeline.inputs,
     )
     serving = uvicorn_server(create_app(service), pipeline.serving.max_connections, pipeline.serving.timeout_seconds + 5)
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn shuts down, then raises the signal again: by then it is ignored
@@ -177,6 +177,7 @@ def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], l
     def audits(most: int, start: datetime) -> list[dict[Any, Any]]:
         from tasks.data.answers import answer_texts
         from tasks.data.text_parts import split_parts
+        from tasks.data.turns import is_conversation, turns_of
         from tasks.serving.http.answer_types import DrawnAnswer
         from tasks.traffic.log import pending_audits
 
@@ -185,6 +186,9 @@ def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], l
         rows = answers.assign(time=answers["time"].map(lambda at: at.isoformat())).to_dict("records")
         for row in rows:
             row["score"] = row["score"] if row["score"] == row["score"] else None
+            if is_conversation(row["text"]):
+                row |= {"messages": (turns := [turn._asdict() for turn in turns_of(row["text"])]), "text": turns[-1]["content"]}
+                continue
             if pipeline.facts.finds_answers:
                 row["prediction"] = "".join(answer_texts(row["prediction"], row["text"]))
             row |= dict(zip(("text", "text_pair"), split_parts(row["text"]), strict=False))

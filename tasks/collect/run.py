@@ -14,9 +14,10 @@ from tasks.collect.misranked import misranked_texts, query_notices
 from tasks.collect.run_answers import answer_fit
 from tasks.collect.run_scores import better_rules, scores_of_systems
 from tasks.collect.run_spans import span_report
+from tasks.common.files import folder_bytes
 from tasks.context import TrainingRun
 from tasks.decide import recent_rows
-from tasks.evaluate import AllScores, StoredScores, folder_bytes
+from tasks.evaluate import AllScores, StoredScores
 from tasks.gate.evidence import Comparison, Verdict, metric_bounds
 from tasks.identity.keys import TRAIN_LIBRARIES, library_versions
 from tasks.report.run import data as page
@@ -100,6 +101,8 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         numbers=rows.number_fit(findings, home) if facts.answers_in_unit else None,
         answers=answer_fit(findings, home) if facts.finds_answers else None,
         spans=span_report(findings, home) if facts.has_spans else None,
+        judge=rows.judge_summary(findings.scores.further),
+        scorers=rows.scorer_rows(findings.scores.further),
         cost=_cost(findings),
         notices=(*findings.notices, *better_rules(findings), *query_notices(findings)),
     )  # fmt: skip
@@ -163,8 +166,8 @@ def _comparison_row(comparison: Comparison, findings: Findings) -> page.Comparis
         margin=comparison.margin,
         wins=comparison.wins,
         losses=comparison.losses,
-        unit=unit,
-        quantity=findings.pipeline.facts.compared,
+        unit="number" if comparison.quantity else unit,
+        quantity=comparison.quantity or findings.pipeline.facts.compared,
         note=f"{comparison.clipped:,} rows clipped" if comparison.clipped else "",
     )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from tasks.answered_rows import FurtherFindings
     from tasks.collect.run import Findings
     from tasks.common.home import Home
 
@@ -191,3 +192,27 @@ def worst_generations(findings: Findings, home: Home) -> tuple[page.Generation, 
         )
         for row in _rows(worst)
     )  # fmt: skip
+
+
+def judge_summary(further: FurtherFindings | None) -> page.JudgeSummary | None:
+    """What the judge said, if there was one."""
+    if further is None or further.judge is None:
+        return None
+    judge, measured = further.judge, further.judge.agreement
+    agreement: dict[str, Any] = {
+        "people": measured.n, "agreement": measured.share, "agreement_low": measured.low, "kappa": measured.kappa,
+        "minimum": measured.minimum,
+    } if measured is not None else {}  # fmt: skip
+    return page.JudgeSummary(
+        name=judge.name, opponent=judge.opponent, pairs=judge.pairs, wins=judge.wins, losses=judge.losses, ties=judge.ties,
+        turned=judge.turned, unreadable=judge.unreadable, win_rate=judge.win_rate if judge.win_rate == judge.win_rate else None,
+        counts_as=judge.counts_as, note=judge.note, **agreement,
+    )  # fmt: skip
+
+
+def scorer_rows(further: FurtherFindings | None) -> tuple[page.ScorerRow, ...]:
+    """The means of the user's own scorers."""
+    metrics = further.metrics if further is not None else {}
+    names = [name.removeprefix("scorer/") for name in metrics if name.startswith("scorer/") and not name.endswith("/champion")]
+    values = [(name, metrics[f"scorer/{name}"], metrics.get(f"scorer/{name}/champion")) for name in names]
+    return tuple(page.ScorerRow(name=name, value=value, champion=champion) for name, value, champion in values)

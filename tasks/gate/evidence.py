@@ -19,6 +19,23 @@ Outcome = Literal["shown", "ruled out", "open", "harm shown", "no harm shown", "
 
 
 @dataclass(frozen=True, eq=False)
+class FurtherScores:
+    """Scores of another kind (further.py): (n,) of the challenger and of its opponent, higher is better, NaN where a row has none.
+
+    `quantity` says in words by what, `opponent` against whom; differences beyond `largest` are clipped. `margin` is the loss that a
+    guard tolerates, or the gain that a primary comparison asks for.
+    """
+
+    quantity: str
+    opponent: str
+    challenger: Floats
+    other: Floats
+    counts_as: Literal["nothing", "guard", "primary"]
+    margin: float
+    largest: float
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Scores of every model on the same test rows, shape (n,) each, higher is better; 0/1 for right/wrong, else real.
 
@@ -55,6 +72,7 @@ class Evidence:
     are_errors: bool = False
     new_to_champion: NDArray[np.bool_] | None = None
     new_to_anchor: NDArray[np.bool_] | None = None
+    further: Sequence[FurtherScores] = ()
 
     def of_rows(self, rows: NDArray[np.bool_]) -> Evidence:
         """The same of the rows that a mask (n,) marks."""
@@ -96,6 +114,7 @@ class Comparison:
     p_value: float | None
     alpha: float | None
     outcome: Outcome
+    quantity: str = ""  # in words, where it is not the problem's own score
 
 
 @dataclass(frozen=True)

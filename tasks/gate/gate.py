@@ -23,6 +23,7 @@ import numpy as np
 
 from configs.schema import Gate, ScaledGate
 from tasks.gate.evidence import Comparison, Decision, Evidence, Outcome, Verdict, check_evidence, missed_bounds
+from tasks.gate.further import arrange_questions
 from tasks.gate.hypotheses import (
     Question,
     guard_questions,
@@ -50,9 +51,14 @@ def judge_challenger(evidence: Evidence, gate: Gate, seed: int = 0) -> Verdict:
     rows = primary_rows(evidence)
     spend = first_release_alpha if evidence.champion is None and settings.first == "useful" else alpha_at_look
     alpha = spend(settings.alpha, settings.looks_per_year, evidence.look)
-    primary = [*primary_questions(evidence, settings, rows), *known_label_questions(evidence, settings, rows)]
-    others = [*guard_questions(evidence, settings, rows), *side_comparisons(evidence, settings, rows)]
-    comparisons = _answer_questions([*primary, *others], settings, alpha, seed)
+    own = [*primary_questions(evidence, settings, rows), *known_label_questions(evidence, settings, rows)]
+    beside = [*guard_questions(evidence, settings, rows), *side_comparisons(evidence, settings, rows)]
+    arranged = arrange_questions(evidence, rows, own, beside)
+    primary = arranged.primary
+    if arranged.deciding is not None:
+        rows = rows.with_scores(arranged.deciding)
+        settings = settings.model_copy(update={"effect": arranged.deciding.margin})
+    comparisons = _answer_questions([*primary, *arranged.others], settings, alpha, seed)
     sizes, new = rows.group_sizes, new_rows(evidence, rows)
     n_effective = effective_size(sizes)
     few = n_effective < settings.min_rows or 0 < rows.n == new.sum()
@@ -170,6 +176,7 @@ def _comparison(question: Question, interval: Interval, p: float | None, level: 
         p_value=p,
         alpha=level,
         outcome=outcome,
+        quantity=question.quantity,
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ScaledGate
-from tasks.gate.evidence import Evidence, Rule
+from tasks.gate.evidence import Evidence, FurtherScores, Rule
 from tasks.stats.arrays import Codes, Floats, group_codes
 from tasks.stats.pairs import Pairs, pair_scores
 
@@ -24,6 +24,7 @@ class Question:
     rule: Rule
     margin: float | None
     pairs: Pairs
+    quantity: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,11 @@ class ComparedRows:
     @property
     def group_sizes(self) -> Floats:
         return np.unique(self.codes[self.primary], return_counts=True)[1].astype(np.float64)
+
+    def with_scores(self, further: FurtherScores) -> ComparedRows:
+        """The primary rows that have these scores."""
+        has = np.isfinite(further.challenger) & np.isfinite(further.other)
+        return replace(self, primary=self.primary & has)
 
 
 def primary_rows(evidence: Evidence) -> ComparedRows:

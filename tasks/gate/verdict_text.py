@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from configs.schema import ScaledGate
 from tasks.gate.evidence import Comparison, Evidence, Verdict, metric_bounds, missed_bounds
+from tasks.gate.further import further_text
 from tasks.gate.score_text import Unit, difference_text, effective_rows, score_text, unit_of
 
 MOST_LABELS = 10  # named in a sentence
@@ -17,7 +18,8 @@ def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: ScaledGate) 
     """Sentences, the decisive ones first: what vetoes or is missing, what was compared, then the circumstances."""
     unit = unit_of(evidence)
     primary = [c for c in verdict.comparisons if c.rule in ("better", "not_worse")]
-    guards = [c for c in verdict.comparisons if c.rule == "guard"]
+    guards = [c for c in verdict.comparisons if c.rule == "guard" and not c.quantity]
+    further = [c for c in verdict.comparisons if c.quantity and c.rule not in ("better", "not_worse")]
     few, all_new = verdict.n_effective < settings.min_rows, 0 < verdict.n == verdict.new_rows
     return (
         *([_too_few_text(verdict, settings)] if few else []),
@@ -28,9 +30,11 @@ def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: ScaledGate) 
             for bound in missed_bounds(evidence, settings)
         ),
         *(_harm_text(c, unit) for c in guards if c.outcome == "harm shown"),
+        *(further_text(c) for c in further if c.outcome == "harm shown"),
         *(_primary_text(c, settings, unit) for c in sorted(primary, key=lambda c: DECISIVE_FIRST[c.outcome])),
         *([_more_rows(verdict, primary, settings, unit)] if verdict.verdict == "INCONCLUSIVE" and not few and not all_new else []),
         *([] if few else _cheaper_baseline_text(verdict, unit)),
+        *(further_text(c) for c in further if c.outcome != "harm shown"),
         *_context_sentences(verdict, guards, evidence, settings),
     )
 
@@ -70,6 +74,8 @@ def _p_text(value: float) -> str:
 
 def _primary_text(c: Comparison, settings: ScaledGate, unit: Unit) -> str:
     """One primary comparison: the claim, the numbers, the p-value beside what it was held against."""
+    if c.quantity:
+        return further_text(c)
     margin, effect = difference_text(c.margin or 0.0, unit), difference_text(settings.effect, unit)
     claims = {
         ("better", "shown"): f"Better than the {c.name}",
@@ -110,7 +116,7 @@ def _harm_text(c: Comparison, unit: Unit) -> str:
 
 def _cheaper_baseline_text(verdict: Verdict, unit: Unit) -> Iterator[str]:
     """That a baseline would do, where the challenger is not shown to be better than the best of those it was compared with."""
-    baselines = [c for c in verdict.comparisons if c.name.startswith(BASELINE)]
+    baselines = [c for c in verdict.comparisons if c.name.startswith(BASELINE) and not c.quantity]
     best = max(baselines, key=lambda c: c.other, default=None)
     if best is not None and best.outcome != "shown" and (best.low is None or best.low <= 0):
         yield (

@@ -11,18 +11,21 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from configs.schema import Data, Frozen, Pipeline, Training
+from configs.schema import Data, Evaluation, Frozen, Pipeline, Training
 from tasks.common.bases import Base
 from tasks.common.files import write_json
 from tasks.common.home import configured_home
 from tasks.identity.choice import Choice, choice_of
 from tasks.identity.executed_code import executed_code, source_bytes
 from tasks.identity.source_modules import Definition
+from tasks.identity.user_code import function_files
 
 IDENTITY = "identity/identity.json"  # the artifact of a run that says what it was made by
 ROOT = Path(__file__).parents[2]
 READ_BY = tuple(name for name in Data.model_fields if name not in ("source", "test"))  # how data are read, wherever they are
 PREPARE_LIBRARIES = ("datasets", "great_expectations", "presidio_analyzer", "rensa", "py3langid", "tokenizers")
+JUDGED_BY = ("judge", "scorers")  # settings of `evaluation` that score nothing anew: they look at answers that are there
+SCORED_BY = tuple(name for name in Evaluation.model_fields if name not in JUDGED_BY)
 TRAIN_LIBRARIES = ("torch", "transformers", "tokenizers", "accelerate", "peft", "trl", "safetensors")
 ENTRIES: dict[str, tuple[Definition, ...]] = {  # what each key's computation begins with
     "prepare": (
@@ -158,8 +161,33 @@ def decision_key(pipeline: Pipeline, trained: str, test_rows: str, against: str 
             "gate": settings_of(pipeline.gate),
             "against": against,
             "code": code_of("decide", pipeline),
+            **judged_by(pipeline),
         }
     )
+
+
+def judged_by(pipeline: Pipeline) -> dict[str, object]:
+    """What else compares answers: its settings, and the bytes of the files that it reads; nothing where nothing does."""
+    settings = settings_of(pipeline.evaluation, JUDGED_BY)
+    if not settings:
+        return {}
+    return {"judged": settings, "judging_files": {name: _file_sha256(name) for name in judging_files(pipeline)}}
+
+
+def judging_files(pipeline: Pipeline) -> list[str]:
+    """The files of people's judgements that a pipeline names, and those of its own scorers, with what they import."""
+    judge = pipeline.evaluation.judge
+    files = [str(file) for scorer in pipeline.evaluation.scorers for file in function_files(scorer.function)]
+    if judge is None:
+        return files
+    source = judge.source if judge.kind == "human" else judge.agreement.source if judge.agreement is not None else None
+    return files if source is None else [*files, source]
+
+
+def _file_sha256(name: str) -> str | None:
+    with suppress(OSError):
+        return hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest()
+    return None
 
 
 def scores_key(trained: str, test_rows: str, pipeline: Pipeline) -> str:
@@ -168,7 +196,7 @@ def scores_key(trained: str, test_rows: str, pipeline: Pipeline) -> str:
         {
             "train_key": trained,
             "test_rows": test_rows,
-            "evaluation": settings_of(pipeline.evaluation),
+            "evaluation": settings_of(pipeline.evaluation, SCORED_BY),
             "code": code_of("score", pipeline),
         }
     )

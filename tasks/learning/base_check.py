@@ -14,6 +14,7 @@ from tasks.learning.base_files import FETCH, check_tokenizer_files, read_config,
 from tasks.learning.base_tokenizer import check_embedded, usable_tokenizer
 from tasks.learning.base_weights import first_names, fitting_network
 from tasks.problems import problem_of
+from tasks.problems.conversations import check_template
 from tasks.problems.library_errors import REFUSALS, first_line
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ NAMED = 8  # modules that one message names
 
 
 def check_base(
-    base: Base, problem: ProblemName, max_length: int, adapter: Adapter, languages: tuple[str, ...] = ()
+    base: Base, problem: ProblemName, max_length: int, adapter: Adapter, languages: tuple[str, ...] = (), *, messages: bool = False
 ) -> tuple[str, ...]:
     """Notices on a usable base, as sentences; InputError, with setting and remedy, for one that cannot be trained.
 
-    The weights' values are not read: a base of any size takes seconds.
+    With `messages` it also has to write conversations. The weights' values are not read: a base of any size takes seconds.
     """
     name, path = base.name, base.path
     raw = read_config(name, path)
@@ -49,6 +50,8 @@ def check_base(
         tokenizer_name: usable_tokenizer(tokenizer_name, folder, task, max_length) for tokenizer_name, folder in folders.items()
     }
     task.check_languages(path, base.target_tokenizer, languages)
+    if messages:
+        check_template(name, tokenizers[name])
     longest = probing.longest_text(task.probed_part(small), probe, max_length)
     if longest < max_length:
         raise InputError(

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.problems.conversations import prompt_of, turn_end
 from tasks.problems.likelihood import IGNORED, pad_examples
 
 if TYPE_CHECKING:
@@ -73,14 +74,23 @@ def generate_answers(network: Network, prompts: Sequence[str], writing: Writing,
     try:
         for start in range(0, len(prompts), size):
             texts = list(prompts[start : start + size])
-            tokenizer.truncation_side = "left"
-            batch = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=max(1, most - new_tokens))
+            ids = _prompt_ids(network, texts, max(1, most - new_tokens))
+            batch = tokenizer.pad({"input_ids": ids}, return_tensors="pt")
             given = batch["input_ids"].shape[1]
             generated = _generate_tokens(model, tokenizer, batch, new_tokens, generation_settings(writing.decoding, given, texts))
             answers += tokenizer.batch_decode(generated[:, given:], skip_special_tokens=True)
     finally:
         tokenizer.padding_side = side
     return [answer.strip() for answer in answers]
+
+
+def _prompt_ids(network: Network, texts: list[str], most: int) -> list[list[int]]:
+    """Texts as a network reads them, each cut to `most` tokens from the left."""
+    if network.spec.messages:
+        return [prompt_of(network.tokenizer, text, most) for text in texts]
+    network.tokenizer.truncation_side = "left"
+    ids: list[list[int]] = network.tokenizer(texts, truncation=True, max_length=most)["input_ids"]
+    return ids
 
 
 def _generate_tokens(
@@ -102,6 +112,6 @@ def _generate_tokens(
 
 
 def _end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """The tokens that end an answer: the one that training put there, and those that the base was made with."""
+    """The tokens that end an answer: those that training put there, and those that the base was made with."""
     own = model.generation_config.eos_token_id
-    return sorted({tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None})
+    return sorted({tokenizer.eos_token_id, *(own if isinstance(own, list) else [own]), turn_end(tokenizer)} - {None})

@@ -32,7 +32,7 @@ class PairRanking(Measure):
 
     def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
         own = self.problem.score_rows(network, rows, how)
-        rejected = self.problem.encode_rows(network.tokenizer, network.spec, rows.assign(target=rows["rejected"]))
+        rejected = self.problem.encode_answers(network.tokenizer, network.spec, rows.assign(target=rows["rejected"]))
         likelihood = self.problem.log_likelihoods(network, rejected, how.evaluation.batch_size, how.autocast)
         margins = self.problem.primary_scores(own.frame) - likelihood[:, 0] / likelihood[:, 1]
         frame = own.frame.assign(margin=margins, group=_pair_groups(rows))

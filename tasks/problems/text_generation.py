@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from configs.schema import Supervised
 from tasks.problems import decoder
+from tasks.problems.conversations import encode_conversations
 from tasks.problems.likelihood import IGNORED, log_likelihoods
 from tasks.problems.text_writer import TextWriter
 from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec, Writing
@@ -50,6 +51,13 @@ class TextGeneration(TextWriter):
             raise self.refuse_network(name)
 
     def encode_rows(self, tokenizer: PreTrainedTokenizerBase, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+        if spec.messages:
+            return encode_conversations(tokenizer, rows, spec.max_length, earlier=True)
+        return decoder.encode_completions(tokenizer, rows, spec.max_length)
+
+    def encode_answers(self, tokenizer: PreTrainedTokenizerBase, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+        if spec.messages:
+            return encode_conversations(tokenizer, rows, spec.max_length, earlier=False)
         return decoder.encode_completions(tokenizer, rows, spec.max_length)
 
     def collator(self, network: Network) -> Callable[[list[Example]], dict[str, torch.Tensor]]:

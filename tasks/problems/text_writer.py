@@ -24,6 +24,7 @@ from tasks.problems.types import (
     ScoredBaselines,
     ScoredRows,
     Scoring,
+    Spec,
     Writing,
     stored_columns,
 )
@@ -72,10 +73,14 @@ class TextWriter(Problem):
     def vocabulary_size(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer) -> int:
         """The number of tokens that targets are made of."""
 
+    def encode_answers(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
+        """Rows as `encode_rows` gives them, with labels on the target alone, whatever else is learned from a row."""
+        return self.encode_rows(tokenizer, spec, rows)
+
     # --- the contract ---
 
     def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
-        evaluation, examples = how.evaluation, self.encode_rows(network.tokenizer, network.spec, rows)
+        evaluation, examples = how.evaluation, self.encode_answers(network.tokenizer, network.spec, rows)
         likelihood = self.log_likelihoods(network, examples, evaluation.batch_size, how.autocast)
         texts = rows["text"].tolist()[: evaluation.decode_rows]
         writing = Writing(evaluation.max_new_tokens, evaluation.decoding)
@@ -101,7 +106,7 @@ class TextWriter(Problem):
         self, network: Network, train: pd.DataFrame, test: pd.DataFrame, lexical: Sequence[ScoredBaseline], how: Scoring
     ) -> ScoredBaselines:
         """The shares of tokens, alone and given the one before, the base as it is, and answers that a rule writes."""
-        examples = [self.encode_rows(network.tokenizer, network.spec, rows) for rows in (train, test)]
+        examples = [self.encode_answers(network.tokenizer, network.spec, rows) for rows in (train, test)]
         known, held_out = ([self.target_tokens(example) for example in part] for part in examples)
         size = self.vocabulary_size(network.tokenizer)
         fitted = (baselines.unigram_scores(known, held_out, size), baselines.bigram_scores(known, held_out, size))

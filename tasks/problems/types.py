@@ -66,6 +66,7 @@ class Spec:
     spread: float = 1.0
     longest_answer: int = 0  # of answers that stand in a text: their characters, at the most
     target_tokenizer: str = ""  # the folder within the base with the tokenizer of targets, where that is another one
+    messages: bool = False  # whether it was trained on conversations, which its tokenizer's template writes
     languages: tuple[str, ...] = ()  # the codes of what is read and of what is written, as the config names them
 
     @property

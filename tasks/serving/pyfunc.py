@@ -11,13 +11,16 @@ import pandas as pd
 from mlflow.models import set_model
 
 from tasks.common.workspace import workspace
-from tasks.data.text_parts import join_parts
 from tasks.learning.network import read_spec
+from tasks.serving.input_cells import inputs_of
 from tasks.serving.packaged_model import PackagedModel, adopt_base, load_package, local_base, read_preparation
 
 
 class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
-    """Answers a frame whose first column holds raw texts, and its second, if there is one, those that are read beside them."""
+    """Answers a frame whose first column holds raw texts, or conversations as lists of messages.
+
+    A second column, if there is one, holds the texts that are read beside the first.
+    """
 
     kept: PackagedModel
 
@@ -36,8 +39,7 @@ class KeptModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """One line of answer per row of input."""
-        columns = [model_input[name].tolist() for name in model_input.columns[:2]]
-        return self.kept.predict([join_parts(map(str, parts)) for parts in zip(*columns, strict=True)])
+        return self.kept.predict(inputs_of(model_input, messages=self.kept.network.spec.messages))
 
 
 set_model(KeptModel())

@@ -13,10 +13,13 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tasks.common.processes import die_with, quick_import, step_back
-from tasks.data.text_parts import split_parts
+from tasks.serving.input_cells import input_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def cut_network() -> None:
@@ -37,13 +40,12 @@ def main() -> None:
         _warm_up()
     job = json.loads(sys.stdin.readline())
     import mlflow.pyfunc
-    import pandas as pd
 
     cut_network()
     model = mlflow.pyfunc.load_model(job["model"], suppress_warnings=True)  # they would have no reader
     texts = json.loads(Path(job["texts"]).read_text())
     columns = model.metadata.get_input_schema().input_names()
-    answers: pd.DataFrame = model.predict(pd.DataFrame([split_parts(text) for text in texts], columns=columns))
+    answers: pd.DataFrame = model.predict(input_frame(texts, columns))
     answers.to_json(job["answers"], orient="records", double_precision=15)
 
 

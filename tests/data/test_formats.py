@@ -302,7 +302,7 @@ def test_the_last_columns_without_a_name_are_none(tmp_path, end):
         sheet(path, *rows)
     (file,) = resolve_source(str(path))
     assert file_header(file, 100) == ("text", "label")
-    batch = inspect_files(str(path), "text", "auto", 100)
+    batch = inspect_files(str(path), ("text",), "auto", 100)
     assert list(batch.columns) == ["text", "label"] and batch.rows == len(frame(tmp_path / "home", source=str(path))) == 2
 
 
@@ -395,14 +395,14 @@ def not_utf8(kind: pa.DataType) -> pa.Array:
 def test_bytes_that_are_no_utf8_cost_their_row_at_any_depth_and_scoring_keeps_it(tmp_path, kind):
     source = str(tmp_path / "a.parquet")
     pq.write_table(pa.table({"text": ["one", "two"], "label": ["a", "b"], "more": not_utf8(kind)}), source)
-    batch = inspect_files(source, "text", "auto", 100)
+    batch = inspect_files(source, ("text",), "auto", 100)
     (table,) = [batch.table(chunk) for chunk in batch.chunks()]
     assert "fine" in str(table["more"][0].as_py()) and "\ufffd" in str(table["more"][1].as_py())
     if pa.types.is_list(kind):
         pq.write_table(pa.table({"text": not_utf8(kind), "label": ["a", "b"]}), source)
         with loaded_source(Data(source=source), "text-classification", tmp_path / "home") as one:
             assert one.unusable == {1: "its `text` holds half of a surrogate pair, which is no character"}
-        batch = inspect_files(source, "text", "auto", 100)
+        batch = inspect_files(source, ("text",), "auto", 100)
         (table,) = [batch.table(chunk) for chunk in batch.chunks()]
         assert table["text"].to_pylist() == [["fine"], None]
 
@@ -477,7 +477,7 @@ def test_a_page_that_is_not_what_its_checksum_says_is_refused(tmp_path):
 def test_a_batch_keeps_every_digit_of_a_number(tmp_path, numbers, kind, kept):
     rows = [{"text": "one", "n": n} for n in numbers]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    batch = inspect_files(str(tmp_path / "a.jsonl"), "text", "auto", 100)
+    batch = inspect_files(str(tmp_path / "a.jsonl"), ("text",), "auto", 100)
     (table,) = [batch.table(chunk) for chunk in batch.chunks()]
     assert str(batch.columns["n"]) == kind and table["n"].to_pylist() == kept
 

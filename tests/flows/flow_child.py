@@ -8,9 +8,7 @@ from concurrent.futures import Future
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-import pandas as pd
-
-from tasks.data.text_parts import split_parts
+from tasks.serving.input_cells import input_frame
 
 
 class HereReload:
@@ -25,7 +23,7 @@ class HereReload:
 
         kept = mlflow.pyfunc.load_model(str(self.model))
         columns = kept.metadata.get_input_schema().input_names()
-        return kept.predict(pd.DataFrame([split_parts(text) for text in self.texts], columns=columns))
+        return kept.predict(input_frame(self.texts, columns))
 
     def close(self):
         pass

@@ -141,6 +141,22 @@ def tagged(folder: Path, draw: random.Random) -> str:
     return write_csv(folder / "tagged.csv", ["message", "tags"], rows)
 
 
+def chats(folder: Path, draw: random.Random) -> str:
+    """Conversations as ShareGPT writes them, among them some that break off."""
+    rows = [
+        {
+            "id": f"c{n}",
+            "conversations": [
+                {"from": role, "value": sentence(draw)}
+                for role in ("system", *("human", "gpt") * draw.randint(1, 3))[: 2 if n % 60 == 0 else 9]
+            ],
+        }
+        for n in range(ROWS)
+    ]
+    (folder / "chats.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return str(folder / "chats.jsonl")
+
+
 def named_entities(folder: Path, draw: random.Random) -> str:
     """A list of spans in a cell, as JSON."""
     rows = []
@@ -212,6 +228,7 @@ NEWCOMERS = {
     triplets: {"text": "anchor", "text_pair": "positive", "negative": "negative"},
     similarities: {"text": "sentence1", "text_pair": "sentence2", "number": "score"},
     tagged: {"text": "message", "labels": "tags"},
+    chats: {"id": "id", "messages": "conversations"},
     named_entities: {"text": "full_text", "spans": "spans"},
     tagged_words: {"words": "tokens", "tags": "ner_tags"},
     squad: {"id": "id", "question": "question", "context": "context", "answers": "answers"},

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import forks
@@ -22,7 +23,7 @@ from tasks.problems import problem_of
 
 ADAPTERS = {
     "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Full(),
-    "answers": Lora(r=4, dropout=0.1), "spans": Lora(r=4, dropout=0.1),
+    "chats": Lora(r=4, dropout=0.1), "answers": Lora(r=4, dropout=0.1), "spans": Lora(r=4, dropout=0.1),
 }  # fmt: skip
 TWO_TEXTS = {  # by problem
     "text-ranking": tiny.ranking_rows, "sentence-similarity": tiny.similar_rows, "text-retrieval": tiny.partner_rows,
@@ -74,10 +75,11 @@ def child(base, run, adapter, settings, moments, room):
 
     listener = Listener(log, lambda step, _: moments(f"step {step}"), said.append)
     preference = adapter == "pairs"
-    decoder = adapter == "decoder" or preference
-    finds = adapter == "answers"
+    chats, finds = adapter == "chats", adapter == "answers"
+    decoder = adapter == "decoder" or preference or chats
     draw = tiny.preferences if preference else tiny.pairs if decoder else tiny.answer_rows if finds else tiny.frame
-    rows, held_out = (TWO_TEXTS.get(adapter, draw)(*size) for size in ((ROWS, 0), (20, 1)))
+    draw = TWO_TEXTS.get(adapter, tiny.chat_rows if chats else draw)
+    rows, held_out = draw(ROWS, 0), draw(20, 1)
     labels = () if decoder or finds or adapter in TWO_TEXTS else tuple(sorted(set(rows["target"])))
     problem = "text-generation" if decoder else "question-answering" if finds else "text-classification"
     objective = Preference() if preference else Supervised()
@@ -85,6 +87,8 @@ def child(base, run, adapter, settings, moments, room):
     spec = spec_of(problem, moves, labels, 24 if finds else 16, settings["seed"], find_base(base))
     if adapter in TWO_TEXTS:
         spec = problem_of(problem).with_targets(spec, rows["target"].tolist())
+    if chats:
+        spec = replace(spec, messages=True, max_length=32)
     if adapter == "spans":  # more windows than rows
         rows, held_out = tiny.span_rows(ROWS, 0), tiny.span_rows(20, 1)
         spec = spec_of("token-classification", ADAPTERS[adapter], all_labels(rows["target"]), 12, settings["seed"], find_base(base))

@@ -6,6 +6,7 @@ import signal
 import time
 
 import pytest
+import tiny
 from fit_child import outcome, start
 
 from tasks.learning.memory import MICRO
@@ -98,12 +99,14 @@ def test_killed_in_the_midst_of_an_epoch_taken_in_smaller_pieces_it_goes_on_with
     assert outcome(bert_folder, tmp_path / "cut")["weights"] == whole["weights"]
 
 
-SLOW = [pytest.param(adapter, marks=pytest.mark.slow) for adapter in ("full", "pairs", "answers", "spans")]
+SLOW = [pytest.param(adapter, marks=pytest.mark.slow) for adapter in ("full", "pairs", "answers", "spans", "chats")]
 
 
 @pytest.mark.parametrize("adapter", ["decoder", *SLOW])
 def test_other_trainings_that_were_killed_are_resumed_to_the_same_weights(adapter, bert_folder, llama_folder, tmp_path):
     base = bert_folder if adapter in ("full", "answers", "spans") else llama_folder
+    if adapter == "chats":
+        base = tiny.chat_llama(tmp_path / "chat")
     whole = outcome(base, tmp_path / "whole", adapter=adapter)
     for moment in spread(whole["moments"])[::3]:
         run = tmp_path / str(moment)

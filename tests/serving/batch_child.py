@@ -23,7 +23,7 @@ def job(home, source, output, key="a" * 64, pause=0.0, **given):
         time.sleep(pause)
         return answers(texts)
 
-    batch = given.pop("batch", None) or inspect_files(str(source), "text", "auto", 1000)
+    batch = given.pop("batch", None) or inspect_files(str(source), ("text",), "auto", 1000)
     traffic = open_traffic(Path(home), "tiny") if given.pop("logged", True) else None
     return ScoringJob(batch, key, "7", slowly, 64, given.pop("id", "ticket"), Path(output), traffic, 0.1)
 

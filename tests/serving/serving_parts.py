@@ -24,6 +24,7 @@ def version(
     texts=TEXTS,
     targets=(),
     adapter=None,
+    messages=False,
     **preparation,
 ):
     """An artifact folder as a release leaves it, its moved weights drawn with `seed`; with a home texts are redacted."""
@@ -42,6 +43,7 @@ def version(
     found = find_base(str(base))
     length = preparation.pop("max_length", 32)
     spec = spec_of(problem, adapter or Lora(r=4), labels if problem == "text-classification" else (), length, 0, found)
+    spec = replace(spec, messages=messages)
     if targets:
         spec = problem_of(problem).with_targets(spec, targets)
     network, draw = build_network(spec, found.path), torch.Generator().manual_seed(seed)

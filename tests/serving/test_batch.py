@@ -232,7 +232,7 @@ def test_a_file_of_any_kind_keeps_the_types_it_has(tmp_path):
     lines = [{"text": "one", "n": 1, "x": 0.5, "ok": True, "mixed": 1, "deep": {"a": [1]}}]
     lines += [{"text": "two", "n": 2, "x": 2, "mixed": "b"}, {"text": "three", "late": "é"}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    batch = inspect_files(str(tmp_path / "a.jsonl"), "text", "auto", 1000)
+    batch = inspect_files(str(tmp_path / "a.jsonl"), ("text",), "auto", 1000)
     kinds = {name: str(kind) for name, kind in batch.columns.items()}
     assert kinds == {
         "text": "string",
@@ -319,7 +319,7 @@ def test_what_is_wrong_with_the_input_is_said_before_anything_is_scored(tmp_path
 @pytest.mark.parametrize("source", ["", "absent.csv", "absent/*.csv", "~nobody-of-this-name/rows.csv", "s3x://bucket/rows.csv"])
 def test_an_input_that_is_none_is_named_by_the_option_that_gave_it(source):
     with pytest.raises(InputError, match=f"^--input ({re.escape(source)}:|is an empty text: name a file)"):
-        inspect_files(source, "text", "auto", 1000)
+        inspect_files(source, ("text",), "auto", 1000)
 
 
 def test_of_a_first_row_that_is_no_header_nothing_personal_is_told(tmp_path):
@@ -508,7 +508,7 @@ def test_what_training_refuses_as_no_text_scoring_refuses_before_it_scores(tmp_p
     ):
         pass
     with pytest.raises(InputError, match=says):
-        inspect_files(str(source), "text", "auto", 1000)
+        inspect_files(str(source), ("text",), "auto", 1000)
 
 
 def test_a_row_that_says_nothing_or_is_over_its_budget_has_no_answer(tmp_path):

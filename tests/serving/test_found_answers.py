@@ -50,7 +50,7 @@ def traffic(tmp_path, ready):
 
 @pytest.fixture
 def asker(ready, traffic):
-    with served(replace(service(Standing(ready), traffic, problem="question-answering"), pairs=True)) as asker:
+    with served(replace(service(Standing(ready), traffic, problem="question-answering"), inputs="pair")) as asker:
         yield asker
 
 

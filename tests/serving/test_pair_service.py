@@ -34,7 +34,7 @@ def cosines(encoder):
 
 @pytest.fixture(scope="module")
 def embedding(encoder, cosines):
-    with served(replace(service(Standing(make_ready("1", encoder)), problem="text-retrieval"), pairs=True)) as asker:
+    with served(replace(service(Standing(make_ready("1", encoder)), problem="text-retrieval"), inputs="pair")) as asker:
         yield asker
 
 
@@ -42,7 +42,7 @@ def test_documents_come_back_the_most_relevant_first_and_are_logged_as_pairs(ber
     ranker = kept(tmp_path, bert_folder, "text-ranking", ("0", "3", "1"))
     expected = ranker.predict([join_parts((TEXTS[0], text)) for text in TEXTS])["number"].tolist()
     traffic = open_traffic(tmp_path, "tiny")
-    with served(replace(service(Standing(make_ready("1", ranker)), traffic, problem="text-ranking"), pairs=True)) as asker:
+    with served(replace(service(Standing(make_ready("1", ranker)), traffic, problem="text-ranking"), inputs="pair")) as asker:
         question = {"query": TEXTS[0], "documents": TEXTS}
         status, _, every = asker("POST", "/rerank", question)
         assert status == 200 and [each["index"] for each in every["results"]] == list(np.argsort(expected, kind="stable")[::-1])

@@ -126,20 +126,20 @@ def test_a_text_of_a_table_that_is_no_utf8_costs_its_row_alone_and_bytes_are_no_
         database.execute("UPDATE tickets SET n = CAST(x'61ff' AS TEXT) WHERE id = 2")
     with stage_table(address, tmp_path / "answers.parquet") as place:
         for column, kept in (("text", ["é", "a\ufffd"]), ("n", ["é", None])):
-            batch = inspect_files(place, column, "auto", 1000)
+            batch = inspect_files(place, (column,), "auto", 1000)
             assert [batch.table(chunk).column("n").to_pylist() for chunk in batch.chunks()] == [kept]
     (tmp_path / "other").mkdir()
     address = made_of(tmp_path / "other", "BLOB", b"abc")
     says = r"--input sqlite:.*/other/data\.db/tickets: `n` holds binary: it must be text"
     with pytest.raises(InputError, match=says), stage_table(address, tmp_path / "answers.parquet") as place:
-        inspect_files(place, "n", "auto", 1000)
+        inspect_files(place, ("n",), "auto", 1000)
 
 
 def test_a_table_is_named_by_its_address_wherever_a_fault_of_it_is_found(tmp_path):
     address = made_of(tmp_path, "TEXT", "x")
     says = r"--input sqlite:.*data\.db/tickets: has no column `words`; its columns are"
     with pytest.raises(InputError, match=says), stage_table(address, tmp_path / "answers.parquet") as place:
-        inspect_files(place, "words", "auto", 1000)
+        inspect_files(place, ("words",), "auto", 1000)
     with sqlite3.connect(tmp_path / "data.db") as database:
         database.execute("DELETE FROM tickets")
     with (

@@ -96,7 +96,7 @@ def test_a_pair_is_asked_by_its_two_texts_and_logged_as_one_input(bert_folder, t
     folder = version(tmp_path / "version", bert_folder, 3)
     expected = loaded(folder, bert_folder, tmp_path).predict([MARK.join(TEXTS[:2])])["label"][0]
     ready = make_ready("1", loaded(folder, bert_folder, tmp_path))
-    with served(replace(service(Standing(ready), open_traffic(tmp_path, "tiny")), pairs=True)) as asker:
+    with served(replace(service(Standing(ready), open_traffic(tmp_path, "tiny")), inputs="pair")) as asker:
         status, _, one = asker("POST", "/predict", {"text": TEXTS[0], "text_pair": TEXTS[1]})
         assert status == 200 and one["label"] == expected
         pairs = [{"text": first, "text_pair": second} for first, second in zip(TEXTS, TEXTS[::-1], strict=True)]

@@ -14,11 +14,12 @@ from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
 from tasks.data.numbers import BELONGS, FORM, canonical_number
+from tasks.data.preparation.conversations import read_conversations, read_languages
 from tasks.data.preparation.span_columns import read_span_columns
 from tasks.data.preparation.split import SPLITS
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
-from tasks.data.sources.chunk import Chunk, cell_shape, cell_text
+from tasks.data.sources.chunk import Chunk, cell_shape, cell_text, check_length
 from tasks.data.sources.columns import INDICATOR, source_columns, split_column, wanted_columns
 from tasks.data.sources.read_files import read_chunks
 from tasks.data.sources.source_files import data_files
@@ -103,7 +104,7 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
         if name == "id":
             out[name] = _read_ids(chunk, column, settings.redactor)
             continue
-        if name.startswith(INDICATOR) or (spans and name in ("text", "target")):
+        if name.startswith(INDICATOR) or name == "messages" or (spans and name in ("text", "target")):
             continue
         if name == "target" and (typed := _read_typed_targets(settings, chunk, column, refused)) is not None:
             out[name] = typed
@@ -111,20 +112,31 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
         as_text = _as_label if name == "target" and settings.target == "label" else cell_text
         out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
         if name in ("text", "text_pair", "target", "rejected"):
-            _check_length(out[name], chunk, column, settings.data.max_characters)
+            check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":
             out[name] = read_times(out[name], chunk, column)
-    if spans:
-        out["text"], out["target"] = read_span_columns(chunk, settings.data, refused)
-        _check_length(out["text"], chunk, settings.names["text"], settings.data.max_characters)
-    if labels := [column for name, column in settings.names.items() if name.startswith(INDICATOR)]:
-        out["target"] = _read_indicators(chunk, labels, refused)
-    out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))
-    split = split_column(settings.data)
-    if split is not None:
+    _read_structured(settings, chunk, out, refused)
+    if split := split_column(settings.data):
         out["split"] = [_split_name(v, chunk, split, i) for i, v in enumerate(chunk.columns[split])]
     arrays = [_arrow_column(out[f.name], f, settings.names, refused) for f in settings.schema]
     return Part(chunk, pa.record_batch(arrays, schema=settings.schema), refused)
+
+
+def _read_structured(
+    settings: _ReadSettings, chunk: Chunk, out: dict[str, list[str | None] | pa.Array], refused: dict[int, str]
+) -> None:
+    """Add to `out` what is made of several columns or of structured cells: spans, sets of labels, conversations, languages."""
+    if settings.target == "spans":
+        out["text"], out["target"] = read_span_columns(chunk, settings.data, refused)
+        check_length(out["text"], chunk, settings.names["text"], settings.data.max_characters)
+    if labels := [column for name, column in settings.names.items() if name.startswith(INDICATOR)]:
+        out["target"] = _read_indicators(chunk, labels, refused)
+    if messages := settings.names.get("messages"):
+        out["text"], out["target"] = read_conversations(chunk, messages, settings.data.max_characters, refused)
+    else:
+        out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))
+    if language := settings.data.language:
+        out[f"slice_{language}"] = read_languages(out[f"slice_{language}"], language, refused)
 
 
 def _arrow_column(values: list[str | None] | pa.Array, field: pa.Field, names: dict[str, str], refused: dict[int, str]) -> pa.Array:
@@ -230,15 +242,6 @@ def _read_indicators(chunk: Chunk, labels: list[str], refused: dict[int, str]) -
             sets.append(None)
             refused[index] = f"its `{error}` is neither 1 nor 0: whether that label applies is not known"
     return sets
-
-
-def _check_length(values: list[str | None], chunk: Chunk, column: str, longest: int) -> None:
-    size = max((len(v) for v in values if v is not None), default=0)
-    if size > longest:
-        index = next(i for i, v in enumerate(values) if v is not None and len(v) == size)
-        raise InputError(
-            f"{chunk.place(index)}: `{column}` has {size:,} characters, over data.max_characters ({longest:,}): shorten or raise it"
-        )
 
 
 def _split_name(value: object, chunk: Chunk, column: str, index: int) -> str:

@@ -24,8 +24,8 @@ _NEIGHBOURS = (
     16  # rows of one bucket that each row is compared with, beside the bucket's first: bounds the work on masses of like texts
 )
 _FOUND_AT_LEAST = 0.995  # of the pairs whose Jaccard is exactly the threshold
-_UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f"  # kana, ideographs, Thai
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\u0e00-\u0e7f"  # kana, ideographs, Thai
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
 
 Signatures = NDArray[np.uint8]  # [rows, SLOTS]
 

@@ -49,6 +49,7 @@ class RawRows:
     feedback: Path | None = None  # the export whose rows are among them, if there is one
     outside_labels: frozenset[str] = frozenset()
     unusable: dict[int, str] = field(default_factory=dict)
+    language: str | None = None  # the column of languages, one of the slices
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -93,7 +94,7 @@ def load_source(
 
     disable_progress_bars()
     target = folder / "raw.arrow"
-    schema = canonical_schema(data.slices, pairs=pairs)
+    schema = canonical_schema(data.all_slices, pairs=pairs)
     facts = facts_of(problem)
     classifies, labels_in = facts.has_labels, all_labels if facts.has_label_sets else _each_label
     labels, outside, unusable = set[str](), set[str](), dict[int, str]()
@@ -122,7 +123,7 @@ def load_source(
             f"data.window {data.window.start} to {data.window.end}: none of the {rows_read:,} rows lies in it: widen it"
         )
     _check_ids(rows, data, problem, redactor)
-    return RawRows(rows, folder, problem, rows_read - len(rows), feedback, frozenset(outside - labels), unusable)
+    return RawRows(rows, folder, problem, rows_read - len(rows), feedback, frozenset(outside - labels), unusable, data.language)
 
 
 def _with_groups(rows: pa.RecordBatch, data: Data, problem: ProblemName, redactor: Redactor | None) -> pa.RecordBatch:

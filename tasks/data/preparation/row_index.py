@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ProblemFacts, facts_of
+from tasks.data.language_codes import OTHER, told_apart
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
 from tasks.data.preparation.answer_rows import context_groups, prepare_answers, weighted_words
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
@@ -24,6 +25,7 @@ from tasks.data.preparation.span_columns import move_rows
 from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
+from tasks.data.turns import spoken_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,7 +69,7 @@ def index_rows(raw: RawRows, redactor: Redactor | None) -> tuple[Dataset, Marks]
     """
     marks = Marks.blank(len(raw), raw.folder)
     prepared = raw.rows.with_format("arrow").map(
-        _PreparationPass(marks, redactor, facts_of(raw.problem)),
+        _PreparationPass(marks, redactor, facts_of(raw.problem), _languages_of(raw)),
         batched=True,
         batch_size=_BATCH,
         with_indices=True,
@@ -93,11 +95,29 @@ def _have_no_pair(targets: list[str], rejected: list[str]) -> list[bool]:
     ]
 
 
+@dataclass(frozen=True)
+class _Languages:
+    """The slice of languages, and those that are told apart."""
+
+    column: str
+    codes: frozenset[str | None]
+
+
+def _languages_of(raw: RawRows) -> _Languages | None:
+    """The languages of the rows that are told apart, where a column names them; rows that name none stay so."""
+    if raw.language is None:
+        return None
+    column = f"slice_{raw.language}"
+    counted = raw.rows.data.column(column).drop_null().value_counts().to_pylist()
+    return _Languages(column, told_apart({each["values"]: each["counts"] for each in counted}) | {NOT_NAMED})
+
+
 class _PreparationPass:
     """One batch at a time: prepared columns out, marks filled in."""
 
-    def __init__(self, marks: Marks, redactor: Redactor | None, facts: ProblemFacts) -> None:
+    def __init__(self, marks: Marks, redactor: Redactor | None, facts: ProblemFacts, languages: _Languages | None) -> None:
         self.marks, self.redactor, self.facts, self.layout = marks, redactor, facts, facts.writes_text
+        self.languages = languages
         self.costly: set[str] = set()  # values of this batch over the budget of their search
 
     def __call__(self, batch: pa.Table, indices: Sequence[int]) -> pa.Table:
@@ -123,7 +143,10 @@ class _PreparationPass:
         self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
-            out[name] = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
+            named = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
+            if self.languages is not None and name == self.languages.column:
+                named = [value if value in self.languages.codes else OTHER for value in named]
+            out[name] = named
         if self.costly:
             self._quarantine_costly(first, plain, batch)
         for name, values in out.items():
@@ -182,7 +205,7 @@ class _PreparationPass:
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
-        tokens = [shingle_words(text) for text in read]
+        tokens = [shingle_words(spoken_text(text)) for text in read]
         compared = [weighted_words(text) for text in read] if self.facts.finds_answers else tokens
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(compared, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))

@@ -23,7 +23,7 @@ class TokenLengths:
     file: Path
 
     def __call__(self, texts: Sequence[str]) -> list[int]:
-        return [len(row.ids) for row in _tokenizer(self.file).encode_batch([shown_parts(text) for text in network_view(texts)])]
+        return [len(row.ids) for row in load_tokenizer(self.file).encode_batch([shown_parts(text) for text in network_view(texts)])]
 
 
 @dataclass(frozen=True)
@@ -36,26 +36,28 @@ class UnknownShares:
     file: Path
 
     def __call__(self, texts: Sequence[str]) -> list[float]:
-        unknown = _unknown_token_id(self.file)
+        unknown = unknown_token_id(self.file)
         rows: list[Sequence[int | None]] = [
             row.ids
-            for row in _tokenizer(self.file).encode_batch([" ".join(split_parts(text)) for text in texts], add_special_tokens=False)
+            for row in load_tokenizer(self.file).encode_batch(
+                [" ".join(split_parts(text)) for text in texts], add_special_tokens=False
+            )
         ]
         return [row.count(unknown) / len(row) if row else 1.0 for row in rows]
 
 
 @cache
-def _unknown_token_id(file: Path) -> int | None:
+def unknown_token_id(file: Path) -> int | None:
     """The id of the token for text that the vocabulary lacks; None where every character has a token, as with bytes."""
     model = json.loads(file.read_text(encoding="utf-8"))["model"]
     if model.get("unk_id") is not None:
         return int(model["unk_id"])
     token = model.get("unk_token")
-    return None if token is None else _tokenizer(file).token_to_id(token)
+    return None if token is None else load_tokenizer(file).token_to_id(token)
 
 
 @cache
-def _tokenizer(file: Path) -> Tokenizer:
+def load_tokenizer(file: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))

@@ -10,6 +10,7 @@ from math import prod
 from configs.schema import Data, Model, ProblemFacts, ProblemName
 from configs.schema.problem_defaults import DEFAULTS
 from configs.schema.problems import FACTS
+from tasks.data.proposal.chat_role import MESSAGES
 from tasks.data.proposal.column_facts import ColumnFacts
 from tasks.data.proposal.pair_roles import LEAST_OF_PAIR, pair_roles, second_text
 from tasks.data.proposal.roles import Role, other_roles_of, roles_of, stand_in
@@ -101,6 +102,8 @@ def choose_problem(
 
 def choose_columns(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) -> ProblemChoice | None:
     """The columns that fit the roles of a problem best together; None where there are none for each."""
+    if candidate.facts.reads_messages and (conversations := _choose_conversations(columns, candidate)):
+        return conversations
     ways = [roles for roles in (pair_roles(candidate.facts) or roles_of(candidate.facts), other_roles_of(candidate.facts)) if roles]
     choices = [choice for roles in ways if (choice := _choose_for_roles(columns, candidate, roles)) is not None]
     return max(choices, key=lambda choice: choice.score, default=None)
@@ -136,6 +139,19 @@ def _choose_for_roles(columns: Sequence[ColumnFacts], candidate: ProblemCandidat
     seen = [f"`{shown_name(picked[role.setting].name)}` holds {role.describe(picked[role.setting])}" for role in roles]
     in_order = {name: picked[name] for name in Data.model_fields if name in picked}
     return ProblemChoice(candidate, in_order, others, best[0], ", ".join(seen))
+
+
+def _choose_conversations(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) -> ProblemChoice | None:
+    """A column of conversations, which holds both what is read and what is answered; None where there is none."""
+    ranked = _rank_columns(columns, MESSAGES, None)
+    if not ranked or ranked[0][0] < WEAK:
+        return None
+    score, column = ranked[0]
+    others = _nearly_as_good(ranked, column, {column.name})
+    return ProblemChoice(
+        candidate, {MESSAGES.setting: column}, {MESSAGES.setting: others} if others else {}, score,
+        f"`{shown_name(column.name)}` holds {MESSAGES.describe(column)}",
+    )  # fmt: skip
 
 
 def _pair_of_texts(columns: Sequence[ColumnFacts], picked: Mapping[str, ColumnFacts], reads: Role) -> dict[str, ColumnFacts]:

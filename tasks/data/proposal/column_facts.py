@@ -15,6 +15,7 @@ from configs.schema import Data
 from tasks.data.answers import names_places
 from tasks.data.label_sets import labels_of, read_label_set
 from tasks.data.labels import canonical_label
+from tasks.data.messages import share_of_conversations
 from tasks.data.numbers import canonical_number
 from tasks.data.preparation.split import SPLITS
 from tasks.data.proposal.column_names import match_name
@@ -74,6 +75,7 @@ class ColumnFacts:
     `numeric`: numbers however they are written; `numbers`: as a run reads them. `words` and `length`
     are means. `commonest` is the share of the commonest value. `consecutive`: whole numbers, each one more than the last.
     `times`: all are times as they are read; `foreign`: they are times, but in another form. `structured`: lists or objects.
+    `conversations`: the share of all rows that are conversations with an answer in them.
     `answers`: answers with the places where they start in a text. `stands_in`: columns of longer texts that hold this one's cells.
     """
 
@@ -97,6 +99,7 @@ class ColumnFacts:
     structured: bool
     names_itself: bool
     label_sets: LabelSetFacts | None
+    conversations: float = 0.0
     answers: float = 0.0
     stands_in: tuple[str, ...] = ()
     spans: SpanFacts = SpanFacts()
@@ -158,6 +161,7 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         structured=structured,
         names_itself=name.strip() in counts,
         label_sets=_describe_sets(cells),
+        conversations=share_of_conversations(cells[:: max(1, len(cells) // _LOOKED_AT)]),
         answers=sum(map(names_places, written)) / max(1, len(written)),
         spans=_describe_spans(cells),
     )

@@ -122,3 +122,13 @@ def cell_text(value: object, chunk: Chunk, column: str, index: int) -> str | Non
 def shown_name(name: str) -> str:
     """A column's name for an error; the shape alone of a value that is hardly a name, as in a file without a header."""
     return name if _COLUMN_NAME.fullmatch(name) else cell_shape(name)
+
+
+def check_length(values: Sequence[str | None], chunk: Chunk, column: str, longest: int) -> None:
+    """Refuse a column in which a text is longer than so many characters."""
+    size = max((len(v) for v in values if v is not None), default=0)
+    if size > longest:
+        index = next(i for i, v in enumerate(values) if v is not None and len(v) == size)
+        raise InputError(
+            f"{chunk.place(index)}: `{column}` has {size:,} characters, over data.max_characters ({longest:,}): shorten or raise it"
+        )

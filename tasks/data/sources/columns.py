@@ -15,8 +15,10 @@ def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     targets = {} if facts.pairs_belong else targets
     others = {"rejected": data.rejected or data.negative, "text_pair": getattr(data, facts.pair_column)}
     names = {"text": input_column(data, problem), **targets, **others}
+    if data.messages is not None:
+        names = {"messages": data.messages, "rejected": data.rejected}
     names |= {"id": data.id, "time": data.time, "group": data.group}
-    return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.slices}
+    return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.all_slices}
 
 
 def input_column(data: Data, problem: ProblemName) -> str:

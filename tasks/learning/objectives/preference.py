@@ -53,7 +53,9 @@ class PreferenceObjective(Objective):
         """Both answers behind their prompt: `chosen` and `rejected` token ids, each with labels on the answer alone."""
         problem = _require_text_writer(spec.problem)
         read = rows.assign(**{name: spec.read(rows[name].tolist()) for name in PairRanking.text_columns})
-        chosen, rejected = (problem.encode_rows(tokenizer, spec, read.assign(target=read[name])) for name in ("target", "rejected"))
+        chosen, rejected = (
+            problem.encode_answers(tokenizer, spec, read.assign(target=read[name])) for name in ("target", "rejected")
+        )
         return [_merge_pair(better, worse) for better, worse in zip(chosen, rejected, strict=True)]
 
     def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:

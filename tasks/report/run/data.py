@@ -232,6 +232,8 @@ class ReportData:
     numbers: rows.NumberFit | None = None
     answers: rows.AnswerFit | None = None
     spans: rows.SpanReport | None = None
+    judge: rows.JudgeSummary | None = None
+    scorers: tuple[rows.ScorerRow, ...] = ()
     cost: Cost | None = None
     notices: tuple[str, ...] = ()
     format: int = 1

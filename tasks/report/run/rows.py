@@ -106,6 +106,40 @@ class Generation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JudgeSummary:
+    """What a judge, a model or people, said of pairs of answers. `agreement` is the share of people's judgements that it shares,
+
+    `agreement_low` its lower bound, which was held against `minimum`; `note` says why the judge counts for less than was asked.
+    """
+
+    name: str
+    opponent: str
+    pairs: int
+    wins: int
+    losses: int
+    ties: int
+    turned: int
+    unreadable: int
+    win_rate: float | None
+    counts_as: str
+    people: int | None = None
+    agreement: float | None = None
+    agreement_low: float | None = None
+    kappa: float | None = None
+    minimum: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerRow:
+    """The mean of a scorer of the user's own, of the challenger and of the champion."""
+
+    name: str
+    value: float
+    champion: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpanEnd:
     """A span that ends behind a piece of a text: whether it was found, missed, or answered where none is, and its label."""
 

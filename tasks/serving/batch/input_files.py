@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
+from tasks.data.messages import read_question
 from tasks.data.normalise import holds_half_character
 from tasks.data.sources import read_parquet
 from tasks.data.sources.chunk import cell_text, check_present
@@ -31,7 +32,8 @@ _LARGEST = (1 << 63) - 1  # of a column of whole numbers
 class Batch:
     """Files with the same meaning: `columns` is the union of theirs, with their types; `rows` how many there are in all.
 
-    `pair` is the column of the text that is read beside `text`, if there is one. `words`: `text` is a column of words.
+    `pair` is the column of the text that is read beside `text`, if there is one; with `messages` that holds conversations, with
+    `words` it is a column of words.
     """
 
     files: tuple[File, ...]
@@ -40,6 +42,7 @@ class Batch:
     rows: int
     max_characters: int
     pair: str | None = None
+    messages: bool = False
     words: bool = False
 
     @property
@@ -55,6 +58,8 @@ class Batch:
 
     def texts(self, chunk: Chunk) -> list[str]:
         """The input of each row, read as preparation reads it; empty where there is none."""
+        if self.messages:
+            return [_question(cell) for cell in chunk.columns[self.text]]
         if self.words:
             return [join_parts((text_of_words(cell),)) for cell in chunk.columns[self.text]]
         return [join_parts(parts) for parts in zip(*(_texts(chunk, name) for name in self.inputs), strict=True)]
@@ -80,13 +85,12 @@ class Batch:
 
 @faults_naming("--input")
 def inspect_files(
-    source: str, text: str, format: str, max_characters: int, separator: str | None = None, pair: str | None = None
+    source: str, inputs: tuple[str, ...], format: str, max_characters: int, separator: str | None = None, *, messages: bool = False
 ) -> Batch:
     """Read the files to their ends: what is wrong with a row is said now, not after an hour.
 
-    InputError names what is malformed, or a file without the column `text`, or `pair` where that names one.
+    InputError names what is malformed, or a file without one of the columns `inputs`; with `messages` that holds conversations.
     """
-    inputs = (text,) if pair is None else (text, pair)
     if source.startswith("hf://"):
         raise InputError(f"--input {source}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
     files = resolve_source(source, format, separator)
@@ -96,11 +100,13 @@ def inspect_files(
         names = file_header(file, max_characters, inputs)
         check_present(names, inputs, file.path, ", or the file")
         _check_names(names, file.path)
-        types, count = _column_types(file, names, inputs, max_characters)
+        types, count = _column_types(file, names, () if messages else inputs, max_characters)
         rows += count
         for name, kind in types.items():
             kinds[name] = _common_type(kinds[name], kind) if name in kinds else kind
-    return Batch(files, text, {name: _arrow_type(kind) for name, kind in kinds.items()}, rows, max_characters, pair)
+    columns = {name: _arrow_type(kind) for name, kind in kinds.items()}
+    pair = inputs[1] if len(inputs) > 1 else None
+    return Batch(files, inputs[0], columns, rows, max_characters, pair, messages)
 
 
 def _check_names(names: tuple[str, ...], path: str) -> None:
@@ -126,7 +132,9 @@ def _column_types(
         return {name: _plain_type(schema.field(name).type) for name in names}, count
     rows, kinds = 0, dict.fromkeys(names)
     for chunk in read_chunks(file, names, max_characters, required=inputs):
-        rows += max(len(_texts(chunk, name)) for name in inputs)
+        rows += len(next(iter(chunk.columns.values())))
+        for name in inputs:
+            _texts(chunk, name)
         for name in names if file.format != "csv" else ():
             for kind in {_json_type(value) for value in chunk.columns[name] if value is not None}:
                 kinds[name] = _common_type(kinds[name], kind)
@@ -135,6 +143,14 @@ def _column_types(
 
 def _texts(chunk: Chunk, column: str) -> list[str]:
     return [cell_text(value, chunk, column, index) or "" for index, value in enumerate(chunk.columns[column])]
+
+
+def _question(cell: object) -> str:
+    """The conversation in a cell that is to be answered; empty where it holds none, which is no error: its row has no answer."""
+    try:
+        return read_question(cell)
+    except ValueError:
+        return ""
 
 
 def _check_text_type(kind: pa.DataType, file: File, text: str) -> None:

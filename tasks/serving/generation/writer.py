@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import facts_of
+from tasks.data.turns import Turn, order_fault, write_turns
 from tasks.problems.chat_template import has_template, render_messages
+from tasks.problems.conversations import turn_end
 from tasks.problems.types import Network, padding_token
 from tasks.serving.generation.batches import DecoderBatch, EncoderDecoderBatch, RunningBatch
 
@@ -71,12 +73,16 @@ class Writer:
         InputError where it has no template, where that refuses them, or where a message holds one of the tokenizer's own marks: it
         would be read as the end of a message, and what follows as somebody else's.
         """
+        if self.network.spec.messages and (fault := order_fault([message["role"] for message in messages])):
+            raise InputError(f"the conversation {fault}")
         views = self.network.spec.read([message["content"] for message in messages])
         for place, view in enumerate(views):
             if mark := self._mark_in(view):
                 raise InputError(f"messages.{place}.content holds `{mark}`, a mark of the model's own: leave it out")
         read = [{**message, "content": view} for message, view in zip(messages, views, strict=True)]
         ids = self.source(render_messages(self.source, read), add_special_tokens=False)["input_ids"]
+        if self.network.spec.messages:
+            return Prompt(write_turns(Turn(message["role"], message["content"]) for message in messages), tuple(ids))
         return Prompt(self._without_begin(render_messages(self.source, messages)), tuple(ids))
 
     def _mark_in(self, view: str) -> str | None:
@@ -130,7 +136,7 @@ def make_writer(version: str, network: Network, answer_tokens: int) -> Writer | 
     source = copy.deepcopy(network.tokenizer if continues else network.tokenizer.source)
     target = source if continues else copy.deepcopy(network.tokenizer.target)
     own = model.generation_config.eos_token_id if continues else None
-    ends = {target.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
+    ends = {target.eos_token_id, *(own if isinstance(own, list) else [own]), turn_end(source) if continues else None} - {None}
     longest = min(answer_tokens, max(1, spec.max_length // 2) if continues else spec.max_length)
     marks = tuple(token.content for token in source.added_tokens_decoder.values() if token.special and token.content.strip())
     config = _decoding_config(model, target, continues)

@@ -36,13 +36,11 @@ class AnswerRoutes:
 
     async def predict(self, request: Request) -> Response:
         """Answer one text, or many, with the champion."""
-        messages = self.runtime.messages
-        question = parse_body(messages.question, await self.runtime.request_body(request), messages.expected)
-        single = isinstance(question, messages.One)
-        asked = messages.inputs_of(question)
-        version, ids, predictions = await self.answer_texts(
-            request, asked, lambda place: messages.field_of(None if single else place)
-        )
+        questions = self.runtime.messages.questions
+        question = parse_body(questions.adapter, await self.runtime.request_body(request), questions.expected)
+        single = isinstance(question, questions.One)
+        asked = questions.inputs_of(question)
+        version, ids, predictions = await self.answer_texts(request, asked, lambda place: questions.place_of(question, place))
         if single:
             return json_response({**self._answer_body(ids[0], predictions[0], asked[0]), "version": version})
         answers = [

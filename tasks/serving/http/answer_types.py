@@ -76,13 +76,14 @@ class TextAnswer(BaseModel):
 
 
 class DrawnAnswer(BaseModel):
-    """An answer that was drawn to be labelled, its text as the model saw it."""
+    """An answer that was drawn to be labelled, its text, or the last turn of its `messages`, as the model saw it."""
 
     id: str
     time: datetime
     version: str
     text: str
     text_pair: str | None = None
+    messages: list[dict[str, str]] | None = None
     prediction: str
     score: float | None
 

@@ -5,24 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Any
 
 from pydantic import (
     BaseModel,
-    Discriminator,
     Field,
-    StringConstraints,
-    Tag,
     TypeAdapter,
     ValidationError,
     create_model,
 )
 
 from configs.schema import ProblemName, facts_of
-from tasks.data.text_parts import join_parts, plain_part
 from tasks.serving.http.answer_types import ANSWERS
 from tasks.serving.http.feedback_types import feedback_type
-from tasks.serving.http.strict_model import make_model
+from tasks.serving.http.questions import QUESTIONS, TEXTS, Inputs, Questions
 
 # Characters of a refusal: whatever is repeated of a request is searched for credentials.
 LONGEST_WHERE = 200
@@ -101,66 +97,16 @@ class Refusal(Exception):  # noqa: N818
         self.status, self.fault, self.headers = status, fault, headers or {}
 
 
-class QuestionFields(NamedTuple):
-    """The keys of a question: its text, the one beside it, and the list of many."""
-
-    text: str
-    pair: str
-    many: str
-
-
-TEXTS, QUESTIONS = QuestionFields("text", "text_pair", "texts"), QuestionFields("question", "context", "questions")
-
-
 class Messages:
-    """The types of one service: its questions are {"text": ...} or {"texts": [...]}, within its limits.
+    """The types of one service: its questions, its answers, and feedback of the kinds that fit the problem."""
 
-    With `pairs` a question is {"text": ..., "text_pair": ...} or {"texts": [{"text": ..., "text_pair": ...}, ...]}; where answers
-    stand in a text the keys are question, context and questions.
-
-    `question` reads a body's bytes; `feedback` likewise, with the kinds that fit the problem.
-    """
-
-    def __init__(self, problem: ProblemName, max_rows: int, max_characters: int, *, pairs: bool = False) -> None:
-        first, second = facts_of(problem).examples
-        text: Any = Annotated[str, StringConstraints(max_length=max_characters)]
-        self.problem, self.pairs = problem, pairs
-        self.fields = fields = QUESTIONS if facts_of(problem).finds_answers else TEXTS
-        other = {fields.pair: (text, Field(examples=[second]))} if pairs else {}
-        self.One = make_model("Question", "One text.", {fields.text: (text, Field(examples=[first])), **other})
-        each: Any = self.One if pairs else text
-        examples: list[Any] = [{fields.text: first, fields.pair: second}] if pairs else [first, second]
-        many = Field(min_length=1, max_length=max_rows, examples=[examples])
-        self.Many = make_model("Questions", "Many texts.", {fields.many: (list[each], many)})
-        either: Any = Annotated[Annotated[self.One, Tag("one")] | Annotated[self.Many, Tag("many")], Discriminator(self._tag_of)]
-        self.question: TypeAdapter[Any] = TypeAdapter(either)
+    def __init__(self, problem: ProblemName, max_rows: int, max_characters: int, inputs: Inputs = "text") -> None:
+        self.problem, facts = problem, facts_of(problem)
+        fields = QUESTIONS if facts.finds_answers else TEXTS
+        self.questions = Questions(inputs, fields, facts.examples, max_rows, max_characters)
         self.Answer: type[BaseModel] = ANSWERS[facts_of(problem).target]
         self.Answers = create_model("Answers", answers=(list[self.Answer], ...), version=(str, ...))  # type: ignore[name-defined]
         self.feedback: TypeAdapter[Any] = TypeAdapter(feedback_type(problem, max_characters))
-
-    def inputs_of(self, question: Any) -> list[str]:
-        """The inputs of a question, one for each answer."""
-        questions: list[Any] = [question] if isinstance(question, self.One) else getattr(question, self.fields.many)
-        if self.pairs:
-            return [join_parts(getattr(each, name) for name in self.fields[:2]) for each in questions]
-        return [plain_part(each if isinstance(each, str) else each.text) for each in questions]
-
-    def _tag_of(self, value: object) -> str | None:
-        fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-        return "many" if self.fields.many in fields else "one" if self.fields.text in fields else None
-
-    @property
-    def expected(self) -> str:
-        """A question in words, for refusals."""
-        text, pair, many = self.fields
-        if self.pairs:
-            form = f'{{"{text}": "...", "{pair}": "..."}}'
-            return f'{form} or {{"{many}": [{form}, ...]}} as application/json'
-        return '{"text": "..."} or {"texts": ["...", ...]} as application/json'
-
-    def field_of(self, place: int | None) -> str:
-        """Where a text stands in a body: by its place among many, or None where it came alone."""
-        return f"body.{self.fields.text}" if place is None else f"body.{self.fields.many}.{place}"
 
 
 def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:

@@ -133,7 +133,7 @@ def _request_body(path: str, name: str, runtime: Runtime) -> dict[str, object]:
         case "/v1/embeddings":
             return _describe_body(TypeAdapter(EmbeddingRequest), {"many": {"model": name, "input": [first, second]}})
         case "/predict":
-            return _describe_body(messages.question, _question_examples(messages))
+            return _describe_body(messages.questions.adapter, {**messages.questions.examples})
         case "/feedback":
             return _describe_body(messages.feedback, _feedback_examples(messages))
         case "/v1/completions":
@@ -162,15 +162,6 @@ def _without_references(schema: Any, definitions: dict[str, Any]) -> Any:
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         return _without_references({**definitions[schema["$ref"].rpartition("/")[2]], **rest}, definitions)
     return {key: _without_references(value, definitions) for key, value in schema.items()}
-
-
-def _question_examples(messages: Messages) -> dict[str, object]:
-    first, second = facts_of(messages.problem).examples
-    if messages.pairs:
-        text, pair, many = messages.fields
-        both = {text: first, pair: second}
-        return {"one": both, "many": {many: [both, both]}}
-    return {"one": {"text": first}, "many": {"texts": [first, second]}}
 
 
 def _feedback_examples(messages: Messages) -> dict[str, object]:

@@ -29,6 +29,7 @@ from tasks.serving.http.messages import Messages, Refusal
 from tasks.serving.http.metrics import ServiceMetrics
 from tasks.serving.http.middleware import read_body
 from tasks.serving.http.pair_messages import PairMessages
+from tasks.serving.http.questions import Inputs
 from tasks.serving.http.quotas import Quotas
 from tasks.serving.text_preparation import Preparer, Submit
 from tasks.traffic.records import Answer, Feedback, Origin, draw_audit
@@ -66,7 +67,7 @@ class Service:
     """The parts of one service. `audits` gives up to n answers since a moment that wait to be labelled.
 
     Without `traffic` nothing is kept. `local` says that only this machine can reach it. `submit` runs a function in another
-    process; without it long texts are prepared in a thread. `pairs`: questions are two texts each.
+    process; without it long texts are prepared in a thread. `inputs`: what a question holds.
     """
 
     name: str
@@ -79,7 +80,7 @@ class Service:
     traffic: TrafficLog | None
     audits: Callable[[int, datetime], list[dict[Any, Any]]]
     submit: Submit | None = None
-    pairs: bool = False
+    inputs: Inputs = "text"
 
 
 class Runtime:
@@ -88,7 +89,7 @@ class Runtime:
     def __init__(self, service: Service) -> None:
         settings = service.settings
         self.service, self.settings = service, settings
-        self.messages = Messages(service.problem, settings.max_rows, service.max_characters, pairs=service.pairs)
+        self.messages = Messages(service.problem, settings.max_rows, service.max_characters, service.inputs)
         self.pair_messages = PairMessages(service.problem, settings.max_rows, service.max_characters)
         self.watch = ServiceMetrics(
             service.name,

@@ -1,0 +1,99 @@
+"""The face of what compares answers beside the problem's own score: a judge of pairs, and scorers of the user's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from prefect.cache_policies import NO_CACHE
+
+from configs.schema import ModelJudge, Pipeline
+from tasks.answered_rows import AnsweredRows, FurtherFindings
+from tasks.common.home import Home
+from tasks.common.orchestration import task
+from tasks.context import TrainingRun
+from tasks.data.label_sets import labels_of
+from tasks.data.turns import shown_turns
+from tasks.gate.evidence import FurtherScores
+from tasks.judge_answers import judge_answers
+from tasks.preferences.asking import asked_judge
+from tasks.preferences.people import read_judgements
+from tasks.scorers.own import Answer, ScoredTexts, run_scorer
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from tasks.evaluate import StoredScores
+
+DRY: dict[str, tuple[Answer, Answer]] = {"label": ("a", "b"), "labels": (["a"], []), "number": (1.0, 2.5), "text": ("a", "b c")}
+
+
+def check_scorers(pipeline: Pipeline) -> None:
+    """Import each scorer and ask it about two rows; see that the judge's files and key are there. InputError."""
+    for place, scorer in enumerate(pipeline.evaluation.scorers):
+        dry = DRY[pipeline.facts.target]
+        run_scorer(f"evaluation.scorers.{place}", scorer, ScoredTexts(dry, dry, ("a text", "another")))
+    judge = pipeline.evaluation.judge
+    if isinstance(judge, ModelJudge):
+        asked_judge(judge, Path(), time.sleep)
+        if judge.agreement is not None:
+            read_judgements(judge.agreement.source, "evaluation.judge.agreement.source")
+
+
+@task(name="compare-answers", cache_policy=NO_CACHE)
+def compare_answers(
+    pipeline: Pipeline, home: Home, run: TrainingRun, challenger: StoredScores, champion: StoredScores | None
+) -> FurtherFindings:
+    """Have the judge and the scorers of the config compare the answers to the test rows; nothing where the config names none."""
+    evaluation = pipeline.evaluation
+    if evaluation.judge is None and not evaluation.scorers:
+        return FurtherFindings()
+    rows = AnsweredRows(pipeline, home, run, challenger.frame, None if champion is None else champion.frame)
+    findings = _score_answers(rows)
+    if evaluation.judge is None:
+        return findings
+    judged = judge_answers(rows, evaluation.judge)
+    return FurtherFindings(
+        (*findings.scores, *judged.scores), findings.metrics | judged.metrics, judged.judge, findings.notices + judged.notices
+    )
+
+
+def _score_answers(rows: AnsweredRows) -> FurtherFindings:
+    """The scorers' numbers of the challenger and, where there is one, of the champion."""
+    scores, metrics = list[FurtherScores](), dict[str, float]()
+    for place, scorer in enumerate(rows.pipeline.evaluation.scorers):
+        setting, sign = f"evaluation.scorers.{place}", 1.0 if scorer.higher_is_better else -1.0
+        own, theirs = (
+            None if frame is None else np.array(run_scorer(setting, scorer, _scored_texts(rows, frame)))
+            for frame in (rows.frame, rows.champion)
+        )
+        assert own is not None
+        metrics[f"scorer/{scorer.name}"] = float(own.mean()) if len(own) else float("nan")
+        if theirs is None:
+            continue
+        metrics[f"scorer/{scorer.name}/champion"] = float(theirs.mean()) if len(theirs) else float("nan")
+        ours, other = (_spread(rows, sign * values) for values in (own, theirs))
+        scores.append(
+            FurtherScores(f"scorer {scorer.name}", "champion", ours, other, scorer.counts_as, scorer.margin, scorer.largest)
+        )
+    return FurtherFindings(tuple(scores), metrics)
+
+
+def _scored_texts(rows: AnsweredRows, frame: pd.DataFrame) -> ScoredTexts:
+    kind = rows.pipeline.facts.target
+    reads: dict[str, Callable[[Any], Answer]] = {"labels": lambda each: list(labels_of(each)), "number": float}
+    read = reads.get(kind, str)
+    answered, texts = frame.iloc[rows.answered], rows.test["text"].iloc[rows.answered]
+    predictions, targets = ([read(each) for each in answered[name]] for name in ("prediction", "target"))
+    return ScoredTexts(predictions, targets, [shown_turns(text) for text in texts])
+
+
+def _spread(rows: AnsweredRows, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(n,) over all test rows; NaN where no answer was written."""
+    spread = np.full(len(rows.frame), np.nan)
+    spread[rows.answered] = values
+    return spread

@@ -1,0 +1,73 @@
+"""People's judgements of pairs of answers: files of them read, and files for them to fill in written."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from configs.errors import InputError
+from tasks.preferences.prompt import AnswerPair, Word, read_word
+
+FIELDS = ("prompt", "a", "b", "preferred")
+MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class PeoplesWord:
+    """A pair, and which of its answers a person prefers."""
+
+    pair: AnswerPair
+    preferred: Word
+
+
+def read_judgements(source: str, setting: str) -> list[PeoplesWord]:
+    """The pairs of a file that are judged; lines without a judgement are still open. InputError names the line, not its texts."""
+    path = Path(source).expanduser()
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{setting} {source}: is larger than {MOST_BYTES >> 20} MB: name a file of judgements")
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{setting} {source}: cannot be read ({type(error).__name__}): name a file of JSON lines in UTF-8"
+        ) from None
+    read = [_read_line(line, f"{setting} {source} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    judged = [each for each in read if each is not None]
+    if not judged:
+        raise InputError(f'{setting} {source}: no line has a judgement: write a, b or tie into "preferred"')
+    return judged
+
+
+def _read_line(line: str, place: str) -> PeoplesWord | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise InputError(f"{place}: is not JSON: a line holds one object with {', '.join(FIELDS)}") from None
+    if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in FIELDS[:3]):
+        raise InputError(f"{place}: has not the texts prompt, a and b: a line holds one object with {', '.join(FIELDS)}")
+    if row.get("preferred") in (None, ""):
+        return None
+    word = read_word(row["preferred"]) if isinstance(row["preferred"], str) else None
+    if word is None:
+        raise InputError(f"{place}: preferred is none of a, b and tie: correct it, or leave it empty")
+    return PeoplesWord(AnswerPair(row["prompt"], row["a"], row["b"]), word)
+
+
+def words_on(pairs: Sequence[AnswerPair], judged: Sequence[PeoplesWord]) -> list[Word | None]:
+    """What people said of each pair, in whichever order they saw it; None where nobody judged it. The last word counts."""
+    known: dict[AnswerPair, Word] = {}
+    for each in judged:
+        known[each.pair] = each.preferred
+        known[each.pair.turned] = {"a": "b", "b": "a", "tie": "tie"}[each.preferred]  # type: ignore[assignment]
+    return ["tie" if pair.a == pair.b else known.get(pair) for pair in pairs]
+
+
+def pairs_to_judge(pairs: Sequence[AnswerPair], seed: int) -> str:
+    """JSON lines for people to fill in: which model an answer is of cannot be seen, as the order is drawn for each pair."""
+    draw = random.Random(seed)
+    shown = [pair if draw.random() < 0.5 else pair.turned for pair in pairs if pair.a != pair.b]
+    rows = [{"prompt": pair.prompt, "a": pair.a, "b": pair.b, "preferred": ""} for pair in shown]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -1,0 +1,107 @@
+"""A model of conversations in service: chats, typed questions and the stored model answer alike, and corrections become rows."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import tiny
+from serving_parts import Standing, served, service, version
+
+from tasks.data.feedback import rows_of
+from tasks.data.turns import Turn, turns_of, write_turns
+from tasks.serving.input_cells import input_frame, inputs_of
+from tasks.serving.packaged_model import load_package
+from tasks.serving.predictor import make_ready
+from tasks.traffic.log import open_traffic, read_answers, read_feedback
+
+CHAT = [
+    {"role": "system", "content": "kan"},
+    {"role": "user", "content": "kast ann@example.org"},
+    {"role": "assistant", "content": "kara"},
+    {"role": "user", "content": "lost"},
+]
+TEXT = write_turns(Turn(**message) for message in CHAT)
+CHATS = "/v1/chat/completions"
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    base = tiny.chat_llama(tmp_path_factory.mktemp("base") / "llama")
+    folder = version(home / "one", base, 1, problem="text-generation", home=home, messages=True, max_length=40)
+    return load_package(folder, base, home, {})
+
+
+@pytest.fixture(scope="module")
+def traffic_home(tmp_path_factory):
+    return tmp_path_factory.mktemp("traffic")
+
+
+@pytest.fixture(scope="module")
+def asker(kept, traffic_home):
+    traffic = open_traffic(traffic_home, "tiny")
+    parts = service(Standing(make_ready("7", kept)), traffic, problem="text-generation", timeout_seconds=20)
+    with served(replace(parts, inputs="messages")) as ask:
+        ask.traffic = traffic
+        yield ask
+
+
+def test_a_chat_a_typed_question_and_the_stored_model_give_one_answer(asker, kept):
+    expected = kept.predict([TEXT])["text"][0]
+    status, _, said = asker("POST", "/predict", {"messages": CHAT})
+    assert status == 200 and said["text"] == expected
+    status, _, many = asker("POST", "/predict", {"conversations": [{"messages": CHAT}, {"messages": CHAT[-1:]}]})
+    assert status == 200 and many["answers"][0]["text"] == expected
+    assert many["answers"][1]["text"] == kept.predict(["lost"])["text"][0]  # a plain text is a turn of the user
+    status, _, chat = asker("POST", CHATS, {"model": "tiny", "messages": CHAT, "temperature": 0})
+    assert status == 200 and chat["choices"][0]["message"]["content"].strip() == expected
+
+
+@pytest.mark.parametrize(
+    ("messages", "where", "what"),
+    [
+        (CHAT[:3], "body.messages", "ends with the assistant"),
+        ([CHAT[1], CHAT[3]], "body.messages", "the user speak in place 2"),
+        ([{"role": "tool", "content": "secret"}], "role", "Input should be"),
+        ([{"role": "user", "content": " "}], "body.messages", "empty"),
+        ([{"role": "user", "content": "x" * 501}], "content", "at most 500"),
+        ([*CHAT[:3], {"role": "user", "content": "x" * 499}], "body.messages", "over 500"),
+        ([], "messages", "at least 1"),
+    ],
+)
+def test_what_is_no_question_is_refused_with_its_place_and_without_its_content(asker, messages, where, what):
+    status, _, said = asker("POST", "/predict", {"messages": messages})
+    assert status == 422 and what in said["error"]["what"] and where in said["error"]["where"], said
+    assert "secret" not in str(said) and "ann" not in str(said)
+
+
+def test_a_text_alone_is_refused_with_what_to_send_and_the_page_describes_it(asker):
+    status, _, said = asker("POST", "/predict", {"text": "lost"})
+    assert status == 422 and '{"messages": [{"role"' in said["error"]["remedy"]
+    page = asker("GET", "/openapi.json")[2]["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert page["examples"]["one"]["value"]["messages"][0]["role"] == "system"
+    assert asker("POST", CHATS, {"model": "tiny", "messages": [CHAT[1], CHAT[3]]})[0] == 400
+
+
+def test_a_corrected_answer_becomes_a_row_that_is_read_as_the_chat_was(asker, traffic_home):
+    asked = [asker("POST", "/predict", {"messages": CHAT})[2]["id"]]
+    asked.append(asker("POST", CHATS, {"model": "tiny", "messages": CHAT, "max_tokens": 3})[2]["id"])
+    for answer in asked:
+        assert asker("POST", "/feedback", {"answer_id": answer, "kind": "correction", "value": "kara lost"})[0] == 202
+    asker.traffic.flush()
+    answers, feedback = read_answers(traffic_home, "tiny"), read_feedback(traffic_home, "tiny")
+    rows = rows_of(answers, feedback, "text-generation", 500).to_pandas()
+    assert len(rows) == 2 and set(rows["target"]) == {"kara lost"} and rows["text"].nunique() == 1
+    turns = turns_of(rows["text"][0])
+    assert [turn.role for turn in turns] == [message["role"] for message in CHAT] and turns[3].content == "lost"
+    assert turns[1].content.startswith("kast <EMAIL_ADDRESS:")
+
+
+def test_cells_of_the_stored_model_are_lists_of_messages_and_faults_name_their_row():
+    frame = input_frame([TEXT], ["chat"])
+    assert frame["chat"][0] == CHAT and inputs_of(frame, messages=True) == [TEXT]
+    assert inputs_of(pd.DataFrame({"chat": ['[{"from": "human", "value": "lost"}]']}), messages=True) == ["user\x1elost"]
+    for wrong in ("a secret", [{"role": "user"}], None, []):
+        with pytest.raises(Exception, match="row 2: its `chat`") as refused:
+            inputs_of(pd.DataFrame({"chat": [CHAT, wrong]}), messages=True)
+        assert "secret" not in str(refused.value)
