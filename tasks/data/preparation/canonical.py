@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from configs.schema import Data, ProblemName, facts_of
-from tasks.data.answers import WrongAnswer, read_answers
-from tasks.data.label_sets import read_indicators, read_label_set
-from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
-from tasks.data.numbers import BELONGS, FORM, canonical_number
+from tasks.data.numbers import BELONGS
 from tasks.data.preparation.conversations import read_conversations, read_languages
 from tasks.data.preparation.span_columns import read_span_columns
 from tasks.data.preparation.split import SPLITS
+from tasks.data.preparation.target_columns import read_flags, read_targets
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
 from tasks.data.sources.chunk import Chunk, cell_shape, cell_text, check_length
@@ -106,12 +103,11 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
             continue
         if name.startswith(INDICATOR) or name == "messages" or (spans and name in ("text", "target")):
             continue
-        if name == "target" and (typed := _read_typed_targets(settings, chunk, column, refused)) is not None:
-            out[name] = typed
-            continue
-        as_text = _as_label if name == "target" and settings.target == "label" else cell_text
-        out[name] = [as_text(v, chunk, column, i) for i, v in enumerate(chunk.columns[column])]
-        if name in ("text", "text_pair", "target", "rejected"):
+        if name == "target":
+            out[name] = read_targets(settings.target, settings.data, settings.names, chunk, refused, least=settings.least)
+        else:
+            out[name] = [cell_text(value, chunk, column, index) for index, value in enumerate(chunk.columns[column])]
+        if name in ("text", "text_pair", "rejected") or (name == "target" and settings.target in ("label", "text")):
             check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":
             out[name] = read_times(out[name], chunk, column)
@@ -130,7 +126,7 @@ def _read_structured(
         out["text"], out["target"] = read_span_columns(chunk, settings.data, refused)
         check_length(out["text"], chunk, settings.names["text"], settings.data.max_characters)
     if labels := [column for name, column in settings.names.items() if name.startswith(INDICATOR)]:
-        out["target"] = _read_indicators(chunk, labels, refused)
+        out["target"] = read_flags(chunk, labels, refused)
     if messages := settings.names.get("messages"):
         out["text"], out["target"] = read_conversations(chunk, messages, settings.data.max_characters, refused)
     else:
@@ -166,82 +162,11 @@ def _read_ids(chunk: Chunk, column: str, redactor: Redactor | None) -> list[str]
     return [value.encode("utf-8", "backslashreplace").decode() if holds_half_character(value) else value for value in present]
 
 
-def _as_label(value: object, chunk: Chunk, column: str, index: int) -> str | None:
-    """A cell as the label it is, spelled alike whatever the format."""
-    return canonical_label(value if isinstance(value, Decimal) else cell_text(value, chunk, column, index))
-
-
 def _join_inputs(texts: list[str | None], others: list[str | None] | None) -> list[str | None]:
     """The input of each row; null where one of its texts is."""
     if others is None:
         return [None if text is None else plain_part(text) for text in texts]
     return [None if text is None or other is None else join_parts((text, other)) for text, other in zip(texts, others, strict=True)]
-
-
-def _read_typed_targets(settings: _ReadSettings, chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None] | None:
-    """The targets of a column where they are no plain texts, in their one spelling."""
-    match settings.target:
-        case "number":
-            return _read_numbers(chunk, column, settings.least, refused)
-        case "labels":
-            return _read_label_sets(chunk, column, settings.data.label_separator, refused)
-        case "answer":
-            return _read_answers(chunk, column, settings.names["text_pair"], refused)
-    return None
-
-
-def _read_numbers(chunk: Chunk, column: str, least: float, refused: dict[int, str]) -> list[str | None]:
-    """The numbers of a column as text; a cell that is none, or less than `least`, becomes null, and its row is refused."""
-    numbers: list[str | None] = []
-    for index, value in enumerate(chunk.columns[column]):
-        try:
-            numbers.append(canonical_number(value if isinstance(value, Decimal) else cell_text(value, chunk, column, index)))
-        except ValueError:
-            numbers.append(None)
-            refused[index] = f"its `{column}` is no number, but of the form {cell_shape(str(value))!r}: write {FORM}"
-            continue
-        if (number := numbers[-1]) is not None and float(number) < least:
-            numbers[-1] = None
-            refused[index] = f"its `{column}` is less than {least:g}, the least that there is"
-    return numbers
-
-
-def _read_label_sets(chunk: Chunk, column: str, separator: str, refused: dict[int, str]) -> list[str | None]:
-    """The sets of labels of a column; a cell that is none becomes null, and its row is refused."""
-    sets: list[str | None] = []
-    for index, value in enumerate(chunk.columns[column]):
-        try:
-            sets.append(read_label_set(value, separator))
-        except ValueError:
-            sets.append(None)
-            refused[index] = f"its `{column}` is no list of labels: write them with {separator!r} between, or as a list"
-    return sets
-
-
-def _read_answers(chunk: Chunk, column: str, context: str, refused: dict[int, str]) -> list[str | None]:
-    """The places of answers in their contexts; a cell that names none becomes null, and its row is refused."""
-    answers: list[str | None] = []
-    for index, (cell, text) in enumerate(zip(chunk.columns[column], chunk.columns[context], strict=True)):
-        try:
-            answers.append(read_answers(cell, cell_text(text, chunk, context, index) or ""))
-        except WrongAnswer as error:
-            answers.append(None)
-            form = cell_shape(cell if isinstance(cell, str) else str(cell))
-            refused[index] = f"its `{column}`, of the form {form!r}, {error}"
-    return answers
-
-
-def _read_indicators(chunk: Chunk, labels: list[str], refused: dict[int, str]) -> list[str | None]:
-    """The sets of labels of columns that hold 1 or 0, a label each; a row with another cell is refused."""
-    names = [canonical_label(label) or label for label in labels]
-    sets: list[str | None] = []
-    for index, cells in enumerate(zip(*(chunk.columns[label] for label in labels), strict=True)):
-        try:
-            sets.append(read_indicators(names, cells))
-        except ValueError as error:
-            sets.append(None)
-            refused[index] = f"its `{error}` is neither 1 nor 0: whether that label applies is not known"
-    return sets
 
 
 def _split_name(value: object, chunk: Chunk, column: str, index: int) -> str:
