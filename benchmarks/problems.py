@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks import small
 from benchmarks.accuracy import DATA, kept
+from benchmarks.pair_data import write_partners, write_rankings, write_scores
 from benchmarks.problem_data import (
     write_chats,
     write_long_chats,
@@ -53,6 +54,9 @@ RUNS = (
     ProblemRun("texts, from prompts", "gsm8k", "worked answers to school sums", write_sums, 1_000),
     ProblemRun("texts, from chats", "gsm8k_chat", "the same, as a question and an answer", write_chats, 1_000),
     ProblemRun("texts, from longer chats", "gsm8k_chat", "the same, an answer in several turns", write_long_chats, 1_000),
+    ProblemRun("documents ranked for queries", "banking77_ranking", "which questions ask for the same?", write_rankings, 6_000),
+    ProblemRun("partners of texts", "banking77_retrieval", "the question that stands for an intent", write_partners, 3_000),
+    ProblemRun("pairs with a score", "banking77_similarity", "do two questions ask for the same?", write_scores, 3_000),
 )
 
 

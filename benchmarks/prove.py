@@ -32,6 +32,7 @@ PROOFS = (
     "summaries",
     "preference",
     "problems",
+    "pair_truths",
     "prepare",
     "kills",
     "disks",

@@ -83,6 +83,8 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
             raise InputError(
                 f"{pipeline.name} has a champion, version {replaces}: to adopt another model in its place, say why with --reason"
             )
+        if replaces is not None:
+            release.check_problem(pipeline, replaces, release.champion_folder(context.tracking, home, pipeline.name, replaces))
         prepare.clear_leftovers(home)
         turn = RetrainRequest(ledger, pipeline.name, RetrainCause("person"))
         turn.hold = hold

@@ -16,8 +16,9 @@ from tasks.context import PipelineContext, open_context
 from tasks.ledger.monitor_runs import LookWindow, MonitoredChampion, all_looks, look_of_year, record_look
 from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import reconcile_alias
+from tasks.ledger.store import CLOCKS_APART
 from tasks.reference import read_reference
-from tasks.release import champion_files
+from tasks.release import champion_files, champion_folder, check_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,11 +42,12 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
     version = settled.champion
     if version is None:
         raise InputError(f"{pipeline.name} has no champion whose traffic could be watched: `tunekeeper retrain CONFIG` comes first")
+    check_problem(pipeline, version, champion_folder(context.tracking, home, pipeline.name, version))
     with hold_pipeline(home.path, f"{pipeline.name}.monitor", print_notice, ledger=ledger):
         end = (now or datetime.now(UTC)).astimezone(UTC)
         earlier = all_looks(ledger, pipeline.name, version)
         answers = monitor_tasks.window_answers(pipeline, home, version, end)
-        if reason := _reason_to_skip(pipeline, answers, earlier):
+        if reason := _reason_to_skip(pipeline, answers, earlier, end):
             return {**_outcome_without_alarm(pipeline, version), "skipped": True, "reason": reason, "rows": len(answers)}
         from tasks.collect.monitor import state_at_look
 
@@ -54,9 +56,14 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
         return _run_look(context, version, answers, end, state)
 
 
-def _reason_to_skip(pipeline: Pipeline, answers: pd.DataFrame, earlier: Sequence[Look]) -> str | None:
-    """Why a look would be wasted, None where it is not: each look spends alpha, so it needs enough answers, and new ones."""
+def _reason_to_skip(pipeline: Pipeline, answers: pd.DataFrame, earlier: Sequence[Look], end: datetime) -> str | None:
+    """Why a look would be wasted, None where it is not: each look spends alpha, so it needs enough answers, and new ones.
+
+    A look that a clock far ahead has stamped says nothing of which answers are new.
+    """
     least = pipeline.monitor.min_rows
+    latest = (end + CLOCKS_APART).isoformat(timespec="milliseconds")
+    earlier = [look for look in earlier if look.window_end <= latest]
     if len(answers) < least:
         return f"{len(answers)} answers in the last {pipeline.monitor.window_days:g} days, fewer than monitor.min_rows ({least})"
     if earlier and answers["time"].max().isoformat(timespec="milliseconds") < earlier[-1].window_end:

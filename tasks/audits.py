@@ -51,8 +51,9 @@ def _answer_scores(answers: pd.DataFrame, heard: list[str | None]) -> list[float
 def audit_errors(answers: pd.DataFrame, feedback: pd.DataFrame) -> pd.Series:
     """How far each audited number was off, NaN where no audit says."""
     from tasks.data.feedback import labelled_answers
+    from tasks.data.numbers import LARGEST
 
     labels = labelled_answers(answers, feedback)
     label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"]).astype("float64")
-    error: pd.Series = (answers["prediction"].astype("float64") - label).abs()
+    error: pd.Series = (answers["prediction"].astype("float64") - label.clip(-LARGEST, LARGEST)).abs()
     return error

@@ -41,18 +41,19 @@ def decide(
     frame, known, sets = scores.challenger.frame, labels or {}, pipeline.facts.has_label_sets
     evidence = replace(
         _evidence(pipeline, scores),
-        fair=fair,
+        fair=None if fair is None else measure_of(pipeline).whole_units(frame, fair),
         look=look,
         new_to_champion=new_labels(frame, known.get("champion"), sets=sets),
         new_to_anchor=new_labels(frame, known.get("anchor"), sets=sets),
     )
-    return judge(evidence, pipeline.gate)
+    return judge(evidence.of_rows(compared_rows(evidence.challenger)), pipeline.gate)
 
 
 @task(name="describe", cache_policy=NO_CACHE)
 def describe_adopted(pipeline: Pipeline, scores: AllScores, word: str) -> Verdict:
     """An adopted model beside the champion and the best baseline, on all test rows of the window; `word` is the adopter's."""
-    return account(_evidence(pipeline, scores), pipeline.gate, word)
+    evidence = _evidence(pipeline, scores)
+    return account(evidence.of_rows(compared_rows(evidence.challenger)), pipeline.gate, word)
 
 
 def _evidence(pipeline: Pipeline, scores: AllScores) -> Evidence:
@@ -77,8 +78,13 @@ def _evidence(pipeline: Pipeline, scores: AllScores) -> Evidence:
         further=scores.further.scores if scores.further else (),
         largest_difference=differences.largest,
         scale=differences.scale,
-        are_errors=pipeline.facts.is_number,
+        are_errors=pipeline.facts.compares_errors,
     )
+
+
+def compared_rows(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """(n,) which rows have a primary score of their own."""
+    return ~np.isnan(scores)
 
 
 def fair_rows(pipeline: Pipeline, home: Home, test_of: str, signatures: Sequence[Signatures]) -> npt.NDArray[np.bool_]:

@@ -115,8 +115,9 @@ def _score_split(
     if is_valid(folder, frozenset({METRICS})) is not None:
         from tasks.learning.scoring import score_network, scoring_of
 
-        rows = sealed.frame(split)
-        rows = rows.sample(FIT_ROWS, random_state=0) if len(rows) > FIT_ROWS else rows
+        rows = measure_of(pipeline).draw_rows(sealed.frame(split), FIT_ROWS)
+        if rows.empty:
+            return {}
         how = scoring_of(pipeline.evaluation, pipeline.training.precision).without_text()
         scored = score_network(measure_of(pipeline), load(), rows.reset_index(drop=True), how)
         with atomic_folder(folder) as aside:
@@ -153,7 +154,7 @@ class Baselines:
     @property
     def best(self) -> str:
         """The baseline whose mean primary score is highest."""
-        return max(self.scores, key=lambda name: float(self.scores[name].mean()))
+        return max(self.scores, key=lambda name: float(np.nanmean(self.scores[name])))
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ def score_baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str, f
 
 
 def primary_of(pipeline: Pipeline, scores: StoredScores) -> npt.NDArray[np.float64]:
-    """(n,) the scores that the gate compares, per test row, higher is better."""
+    """(n,) the scores that the gate compares, per test row, higher is better; NaN as `Measure.primary_scores` has it."""
     return measure_of(pipeline).primary_scores(scores.frame)
 
 

@@ -16,6 +16,7 @@ from tasks.context import PipelineContext
 from tasks.identity.keys import train_key
 from tasks.ledger.promotions import ChampionState, Entry, ledger_history, reconcile_alias
 from tasks.ledger.replay import replay_entries
+from tasks.release import champion_folder, check_problem
 from tasks.snapshots import PreparedSnapshot, open_snapshot
 from tasks.tracking.client import Tracking
 
@@ -68,6 +69,8 @@ def find_opponent(context: PipelineContext, prepared: PreparedSnapshot, base: Ba
         key = train_key(pipeline, prepared.rows, base, tags[start].get("train_key") if start else None)
         if version == live or tags[live or ""].get("train_key") == key:
             break
+    if version is not None and (version == live or start is not None):
+        check_problem(pipeline, version, champion_folder(tracking, context.home, pipeline.name, version))
     notices = (*settled.notices, *adopted_notice(pipeline.name, version, tags.get(version or "", {})))
     return Opponent(version, live, _anchor(standing, version), key, start, tags.get(version or "", {}), notices)
 

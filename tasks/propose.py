@@ -91,14 +91,14 @@ def _candidates(problem: str | None) -> tuple[ProblemCandidate, ...]:
 def _study_sample(
     request: Request, sample: RowSample, among: tuple[ProblemCandidate, ...], base: Base | None, home: Home
 ) -> ProposalFindings:
-    from tasks.data.proposal.choose import choose_row_columns
+    from tasks.data.proposal.choose import choose_row_columns, with_context_group
     from tasks.data.proposal.column_facts import describe_columns
     from tasks.data.proposal.trial import try_splits
 
     columns = describe_columns(sample)
     _refuse_missing_header(sample, columns)
     choice, others = _choose_problem(request, columns, among, base)
-    rows = choose_row_columns(columns, [column.name for column in choice.columns.values()])
+    rows = with_context_group(choose_row_columns(columns, [column.name for column in choice.columns.values()]), choice)
     named = {setting: column.name for setting, column in choice.columns.items()}
     return ProposalFindings(sample, choice, others, rows, try_splits(sample, named, rows, choice.candidate.name, home.path))
 

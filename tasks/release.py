@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from prefect.cache_policies import NO_CACHE
 
-from configs.errors import InfraError
+from configs.errors import InfraError, InputError
 from configs.schema import Pipeline
+from configs.schema.problems import family_of
 from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.common.processes import ONE_THREAD
@@ -173,6 +174,18 @@ def labels_of(tracking: Tracking, home: Home, model: str, version: str) -> tuple
     from tasks.learning.network import read_spec
 
     return read_spec(champion_folder(tracking, home, model, version)).labels
+
+
+def check_problem(pipeline: Pipeline, version: str, folder: Path) -> None:
+    """InputError where a version, whose artifact folder this is, answers another problem than the config names now."""
+    from tasks.learning.network import read_spec
+
+    problem = read_spec(folder).problem
+    if family_of(problem) != family_of(pipeline.problem):
+        raise InputError(
+            f"{pipeline.name} version {version} answers {problem}, and problem is {pipeline.problem} now: their answers cannot be "
+            "compared or kept together. Give this config another name, or set its problem back"
+        )
 
 
 def champion_files(tracking: Tracking, home: Home, model: str, version: str) -> tuple[Path, Path]:

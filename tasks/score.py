@@ -21,7 +21,7 @@ from tasks.data.sources.fingerprints import fingerprint_files
 from tasks.data.sources.source_files import left_out_of
 from tasks.identity.keys import code_of, json_sha256
 from tasks.ledger.promotions import check_registry, ledger_history
-from tasks.release import champion_files
+from tasks.release import champion_files, check_problem
 from tasks.serving.batch.staged_table import stage_table
 from tasks.tracking.client import Tracking
 from tasks.tracking.registry import Registry
@@ -56,6 +56,7 @@ def score(
     progress = _with_progress_artifact(move)
     with stage_table(source, place) if is_table(source) else nullcontext(source) as rows:
         model = ScoringModel(scoring_version, *champion_files(tracking, home, pipeline.name, scoring_version))
+        check_problem(pipeline, model.version, model.package)
         outcome = _score(pipeline, home, model, rows, place, progress)
     return {
         "pipeline": pipeline.name,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tasks.data.text_parts import join_parts
+
 KEYS = (("north", "south"), ("red", "blue"))
 FILLERS = tuple(a + b for a in ("ka", "lo", "mi", "ru", "te", "so") for b in ("n", "st", "ra", "le", "mp", "do"))
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -43,6 +45,41 @@ def number_rows(n, seed=0):
     )
     numbered = frame(n, seed)
     return numbered.assign(target=[f"{of_class[label] + draw.randint(0, 2)}" for label in numbered["target"]])
+
+
+def ranking_rows(n, seed=0, candidates=4):
+    """n prepared records, queries with so many documents each; those where the first word of a pair of key words is first are
+    relevant."""
+    first = {f"{pair[0]} first" for pair in KEYS}
+    return pd.DataFrame(
+        [
+            {
+                "id": f"r{place}",
+                "text": join_parts((" ".join(FILLERS[query // 36**digit % 36] for digit in (0, 1)), row["text"])),
+                "target": str(int(row["label"] in first)),
+                "group": f"q{query}",
+            }
+            for place, row in enumerate(rows(n, seed))
+            for query in (place // candidates,)
+        ]
+    )
+
+
+def similar_rows(n, seed=0):
+    """n prepared pairs of texts with a score: 2 for the same key words in the same order, 1 for the other order, 0 for others."""
+    pairs = list(zip(rows(n, seed), rows(n, seed + 1000), strict=True))
+    scores = [2 if a["label"] == b["label"] else int(a["text"].split()[SECOND] == b["text"].split()[FIRST]) for a, b in pairs]
+    texts = [join_parts((a["text"], b["text"])) for a, b in pairs]
+    return pd.DataFrame({"id": [f"s{i}" for i in range(n)], "text": texts, "target": list(map(str, scores))})
+
+
+def partner_rows(n, seed=0):
+    """n prepared pairs of texts that belong together: the same key words in the same order."""
+    draw, of_label = random.Random(seed), {}
+    for row in rows(20 * n, seed + 1000):
+        of_label.setdefault(row["label"], []).append(row["text"])
+    pairs = [(row["text"], draw.choice(of_label[row["label"]])) for row in rows(n, seed)]
+    return pd.DataFrame({"id": [f"m{i}" for i in range(n)], "text": list(map(join_parts, pairs)), "target": "1", "group": None})
 
 
 def label_set_rows(n, seed=0):

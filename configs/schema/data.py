@@ -129,6 +129,9 @@ class Data(Frozen):
     rejected: str | None = Field(
         None, description="where pairs of answers are learned from: the column of the answer that the completion was preferred to"
     )
+    negative: str | None = Field(
+        None, description="where pairs belong together: the column of a text that is like the first and does not belong to it"
+    )
     time: str | None = None
     group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
     slices: tuple[str, ...] = ()
@@ -152,10 +155,11 @@ class Data(Frozen):
             raise ValueError("separates no fields: set it to a sign such as ; or a tab, or leave it out")
         return value
 
-    @field_validator("slices")
+    @field_validator("slices", "labels")
     @classmethod
-    def _each_slice_is_named_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if twice := sorted({name for name in value if value.count(name) > 1}):
+    def _each_column_is_named_once(cls, value: tuple[str, ...] | str | None) -> tuple[str, ...] | str | None:
+        names = [" ".join(name.split()) for name in value] if isinstance(value, tuple) else []  # a label is spelled so
+        if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"names {', '.join(f'`{name}`' for name in twice)} more than once: name each column once")
         return value
 

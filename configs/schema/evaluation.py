@@ -24,10 +24,10 @@ class Decoding(Frozen):
     no_repeat_ngram_size: Annotated[int, Field(ge=0, le=64)] = Field(
         0, description="tokens in a row that an answer holds once at the most; 0: any number of times"
     )
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] = Field(
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] = Field(
         1.0, description="what makes tokens less likely that an answer holds already (Keskar et al. 2019, arXiv:1909.05858)"
     )
-    temperature: Annotated[float, Field(gt=0, le=10)] | None = Field(
+    temperature: Annotated[float, Field(ge=1e-4, le=10)] | None = Field(
         None, description="tokens are drawn, at this temperature; default: the likeliest are taken"
     )
     top_k: Annotated[int, Field(ge=0, le=100_000)] = Field(0, description="drawn among so many of the likeliest tokens; 0: all")

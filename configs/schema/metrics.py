@@ -36,6 +36,11 @@ MAE = Metric("mae", "mean absolute error", "number", False)
 BLEU = Metric("bleu", "BLEU", "share", True)
 CHRF = Metric("chrf", "chrF", "share", True)
 TER = Metric("ter", "TER", "share", False)
+NDCG = Metric("ndcg_at_10", "nDCG@10", "share", True)
+MRR = Metric("mrr", "mean reciprocal rank", "share", True)
+RECALL_AT_1 = Metric("recall_at_1", "recall@1", "share", True)
+RECALL_AT_10 = Metric("recall_at_10", "recall@10", "share", True)
+RANK_CORRELATION = Metric("rank_correlation", "rank correlation", "number", True)
 
 
 def bleu_tokenizer_for(language: str) -> BleuTokenizer:

@@ -19,6 +19,7 @@ from configs.schema.problems import TARGET_COLUMNS, ProblemFacts, ProblemName, f
 from configs.schema.section import Frozen, meant_name, written_as
 from configs.schema.training import Model, Training
 
+LEAST_WINDOW = 24  # tokens
 NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 
 
@@ -119,7 +120,7 @@ class Pipeline(Frozen):
             raise ValueError(f"data.words: {self.problem} reads no words with tags: drop data.words and data.tags")
         if self.data.words is not None and any(getattr(self.data, name) != Data.model_fields[name].default for name in own):
             raise ValueError(f"data.words and data.tags stand instead of {' and '.join(own)}: drop data.{' and data.'.join(own)}")
-        if not self.facts.is_number and (large := [name for name, value in self.gate.given_margins().items() if value >= 1]):
+        if not self.facts.compares_errors and (large := [name for name, value in self.gate.given_margins().items() if value >= 1]):
             raise ValueError(
                 f"gate: {' and '.join(large)} must be less than 1: the scores of {self.problem} are shares or nats; "
                 "0.01 is one point"
@@ -146,9 +147,36 @@ class Pipeline(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _two_texts_are_there_where_two_are_read(self) -> Self:
+        if self.data.text_pair is None and self.facts.needs_pairs:
+            raise ValueError(f"data.text_pair: {self.problem} has two texts a row: name the column of the second")
+        if self.facts.pairs_belong and self.data.number != Data.model_fields["number"].default:
+            raise ValueError(
+                f"data.number: all rows of {self.problem} belong together: drop it, or set problem=sentence-similarity"
+            )
+        if self.data.negative is not None and not self.facts.pairs_belong:
+            raise ValueError(f"data.negative: {self.problem} reads no text that a pair is held against: drop it")
+        return self
+
+    @model_validator(mode="after")
+    def _a_bound_is_on_the_side_that_is_worse(self) -> Self:
+        """A floor on an error, or a ceiling on an accuracy, would let no good model pass."""
+        better = {metric.name: metric.higher_is_better for metric in (*self.facts.metrics, self.facts.primary)}
+        for own, other, bounds, is_wrong in (
+            ("floors", "ceilings", self.gate.floors, False),
+            ("ceilings", "floors", self.gate.ceilings, True),
+        ):
+            if wrong := [name for name in bounds if better.get(name) is is_wrong]:
+                more = "more" if is_wrong else "less"
+                raise ValueError(f"gate.{own}: {more} of {' and '.join(wrong)} is better: write it under gate.{other}")
+        return self
+
+    @model_validator(mode="after")
     def _texts_are_written_where_settings_say_how(self) -> Self:
         if self.model.target_tokenizer is not None and not self.facts.pairs_tokenizers:
             raise ValueError(f"model.target_tokenizer: {self.problem} has one tokenizer, its base's own: drop it")
+        if self.facts.finds_answers and self.model.max_length < LEAST_WINDOW:
+            raise ValueError(f"model.max_length: a question and a context need {LEAST_WINDOW} tokens at the least: raise it")
         if self.model.languages is not None and not self.facts.pairs_tokenizers:
             raise ValueError(f"model.languages: {self.problem} reads and writes no two languages: drop it")
         if self.evaluation.decoding != Decoding() and not self.facts.writes_text:

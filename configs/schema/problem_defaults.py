@@ -1,12 +1,16 @@
-"""What a problem has for settings that a config leaves out, where it is other than the section's own default."""
+"""What a problem has for settings that a config leaves out, and what a config means by the name of a problem."""
 
 from __future__ import annotations
 
 from configs.schema.metrics import BLEU, bleu_tokenizer_for
 from configs.schema.problems import FACTS
 
+# What a problem has for settings that a config leaves out, where it is other than the section's own default.
 DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
     "question-answering": {"model": {"max_length": 384}},
+    "text-ranking": {"data": {"text": "query", "text_pair": "document", "number": "relevance"}},
+    "sentence-similarity": {"data": {"text": "sentence1", "text_pair": "sentence2"}},
+    "text-retrieval": {"data": {"text": "anchor", "text_pair": "positive"}},
     "summarization": {
         "data": {"prompt": "document", "completion": "summary"},
         "model": {"max_length": 512},
@@ -19,9 +23,12 @@ DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
 def with_defaults(config: dict[str, object]) -> dict[str, object]:
     """A config with its problem's own defaults for the settings that it leaves out.
 
-    A text-classification with `data.labels` has many labels a text.
+    A text-classification with `data.labels` has many labels a text. A sentence-similarity without `data.number` has pairs that
+    belong together.
     """
     data = config.get("data")
+    if config.get("problem") == "sentence-similarity" and isinstance(data, dict) and data.get("number") is None:
+        return with_defaults({**config, "problem": "text-retrieval"})
     if config.get("problem") == "text-classification" and isinstance(data, dict) and data.get("labels") is not None:
         return {**config, "problem": "multi-label-classification"}
     problem, filled = str(config.get("problem")), dict(config)

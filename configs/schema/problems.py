@@ -10,7 +10,8 @@ from configs.schema.metrics import Metric
 
 ProblemName = Literal[
     "text-classification", "multi-label-classification", "text-regression", "token-classification", "question-answering",
-    "text-generation", "text2text-generation", "summarization", "translation",
+    "text-ranking", "sentence-similarity", "text-retrieval", "text-generation", "text2text-generation",
+    "summarization", "translation",
 ]  # fmt: skip
 TargetColumn = Literal["label", "labels", "spans", "number", "answers", "completion"]
 InputColumn = Literal["text", "prompt", "question", "context", "text_pair"]
@@ -32,10 +33,13 @@ class ProblemFacts:
     with a label each, a number, an answer that stands in what is read, or a text. `metrics` are those that pages show. `primary` is
     the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a model's history
     draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `reads_pairs`: it may read two texts
-    beside one another. `reads_messages`: it may read conversations. `pairs_tokenizers`: targets may have a tokenizer and a language
-    of their own. `continues_text`: answers go
-    on where what was read ends. `family` is the problem whose rows, contract and networks these are, where another's are: the two
-    differ in their defaults and in how texts are scored.
+    beside one another. `ranks`: it always does, the first is a query and the second
+    what is ranked for it, by numbers of 0 or more; the rows of a query are one group where the config names no other, and have one
+    score. `embeds`: each text has a vector, and a pair is answered by how alike its two are. `pairs_belong`: every row is a pair
+    that belongs together, so that no column holds targets. `reads_messages`: it may read conversations. `pairs_tokenizers`: targets
+    may have a tokenizer and a language of their own. `continues_text`: answers go on where what was read ends. `family` is the
+    problem whose rows, contract and networks these are, where another's are: the two differ in their defaults and in how texts are
+    scored.
     """
 
     target: Literal["label", "labels", "spans", "number", "answer", "text"]
@@ -47,6 +51,9 @@ class ProblemFacts:
     examples: tuple[str, str]
     reads_pairs: bool = False
     reads_messages: bool = False
+    ranks: bool = False
+    embeds: bool = False
+    pairs_belong: bool = False
     pairs_tokenizers: bool = False
     continues_text: bool = False
     family: ProblemName | None = None
@@ -73,13 +80,28 @@ class ProblemFacts:
 
     @property
     def is_number(self) -> bool:
-        """Whether targets are numbers: scores, margins and effects are in their unit."""
+        """Whether targets are numbers, and answers are."""
         return self.target == "number"
 
     @property
     def finds_answers(self) -> bool:
         """Whether a question is read beside a context, and targets are places of answers there (tasks/data/answers.py)."""
         return self.target == "answer"
+
+    @property
+    def compares_errors(self) -> bool:
+        """Whether scores are errors of numbers: margins and effects are in the unit of these."""
+        return self.is_number and not self.primary.higher_is_better
+
+    @property
+    def answers_in_unit(self) -> bool:
+        """Whether answers are numbers in the unit of the targets, so that both can be drawn beside one another."""
+        return self.is_number and not self.ranks and not self.pairs_belong
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether every row has two texts."""
+        return self.ranks or self.embeds
 
     @property
     def input_column(self) -> InputColumn:
@@ -155,7 +177,7 @@ FACTS: dict[ProblemName, ProblemFacts] = {
             m.MAE,
             Metric("rmse", "root mean squared error", "number", False),
             Metric("r2", "R squared", "number", True),
-            Metric("rank_correlation", "rank correlation", "number", True),
+            m.RANK_CORRELATION,
         ),
         primary=m.MAE,
         compared=m.MAE.title,
@@ -193,6 +215,40 @@ FACTS: dict[ProblemName, ProblemFacts] = {
         life_metric=m.F1_WORDS,
         feedback="label",
         examples=("When does the meeting begin?", "The meeting is moved to Thursday. It begins at nine in the large room."),
+    ),
+    "text-ranking": ProblemFacts(
+        target="number",
+        metrics=(m.NDCG, m.MRR, m.RECALL_AT_1, m.RECALL_AT_10),
+        primary=m.NDCG,
+        compared="nDCG@10, mean of queries",
+        life_metric=m.NDCG,
+        feedback="label",
+        examples=("how long does a refund take", "A refund is on your account within three days."),
+        reads_pairs=True,
+        ranks=True,
+    ),
+    "sentence-similarity": ProblemFacts(
+        target="number",
+        metrics=(m.RANK_CORRELATION, Metric("correlation", "correlation", "number", True)),
+        primary=m.RANK_CORRELATION,
+        compared="rank correlation, row by row",
+        life_metric=m.RANK_CORRELATION,
+        feedback="label",
+        examples=("A child runs across a field.", "A boy is running on the grass."),
+        reads_pairs=True,
+        embeds=True,
+    ),
+    "text-retrieval": ProblemFacts(
+        target="number",
+        metrics=(m.MRR, m.RECALL_AT_1, m.RECALL_AT_10),
+        primary=m.MRR,
+        compared="reciprocal rank of the right partner",
+        life_metric=m.MRR,
+        feedback="label",
+        examples=("Where is my refund?", "When do I get my money back?"),
+        reads_pairs=True,
+        embeds=True,
+        pairs_belong=True,
     ),
     "text-generation": ProblemFacts(
         target="text",

@@ -40,7 +40,7 @@ def init_pipeline(request: Request, *, quiet: bool) -> dict[str, object]:
     try:
         write_new_files({**files, config: text})
     except FileExistsError as error:
-        raise _is_there(Path(str(error.filename2))) from error
+        raise _is_there(Path(str(error.filename2 or error.filename))) from error
     outcome = _describe_outcome(pipeline, proposal, config, suite, notices)
     if not quiet:
         _print_outcome(outcome, proposal)

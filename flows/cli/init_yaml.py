@@ -47,16 +47,16 @@ def _render(settings: Mapping[str, Any], comments: Mapping[str, str], heading: s
 
 
 def _value_text(value: object) -> str:
-    """A value in one line, quoted where YAML would read another one."""
+    """A value in one line, quoted where YAML would read another one, with signs for what nobody would see as it is."""
 
-    def dump(style: str | None) -> str:
+    def dump(style: str | None, *, allow_unicode: bool) -> str:
         text: str = yaml.safe_dump(
-            value, default_style=style, default_flow_style=True, width=float("inf"), allow_unicode=True, sort_keys=False
+            value, default_style=style, default_flow_style=True, width=float("inf"), allow_unicode=allow_unicode, sort_keys=False
         )
-        return text.removesuffix("...\n").strip()
+        return text.removesuffix("...\n").rstrip("\n")
 
-    plain = dump(None)
-    return dump('"') if "\n" in plain else plain  # with its line breaks written as signs
+    plain = dump(None, allow_unicode=True)
+    return plain if plain.isprintable() else dump('"', allow_unicode=False)
 
 
 def _with_comment(line: str, comment: str) -> str:

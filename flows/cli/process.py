@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import NoReturn
 
-from configs.credentials import without_credentials
 from configs.errors import InfraError, InputError, StoppedError
+from tasks.common.terminal import terminal_text
 
 DISK = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS), "mend the disk"),
@@ -118,6 +118,6 @@ def print_error(error: BaseException, debug: bool) -> int:
     kind = "" if isinstance(cause, InputError | InfraError | StoppedError) else f"{type(cause).__name__}: "
     with suppress(OSError, ValueError):
         if debug:
-            sys.stderr.write(without_credentials("".join(traceback.format_exception(cause))))
-        sys.stderr.write(without_credentials(f"error: {kind}{cause}\n"))
+            sys.stderr.write(terminal_text("".join(traceback.format_exception(cause))))
+        sys.stderr.write(terminal_text(f"error: {kind}{cause}\n"))
     return _exit_code(cause)

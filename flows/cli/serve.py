@@ -114,12 +114,13 @@ def follower_ways(pipeline: Pipeline, home: Home) -> FollowerFunctions[ReadyMode
         return version
 
     def load(version: str) -> tuple[ReadyModel, str]:
-        from tasks.release import champion_files
+        from tasks.release import champion_files, check_problem
         from tasks.serving import packaged_model, smoke_test
         from tasks.serving.predictor import make_ready
 
         _freeze_memory()
         folder, base = champion_files(tracking[0], home, name, version)
+        check_problem(pipeline, version, folder)
         ready = make_ready(version, packaged_model.load_package(folder, base, home.path))
         return ready, smoke_test.check_answers(ready, folder, ready.how)
 
@@ -234,10 +235,20 @@ def _print_address(pipeline: Pipeline, listening: socket.socket, keys: Keys) -> 
         print_notice(
             f"no {VARIABLE} is set, and {host} can be reached from elsewhere: everybody who reaches it is answered, but for audits"
         )
-    if pipeline.facts.writes_text:
+    if pipeline.facts.writes_text or pipeline.facts.embeds:
         print_notice(f"OpenAI's clients: base_url {url}/v1, model {pipeline.name}")
-    asked = '"question": "...", "context": "..."' if pipeline.facts.finds_answers else '"text": "..."'
-    print_notice(f"next: curl {url}/predict -H 'Content-Type: application/json' -d '{{{asked}}}'")
+    print_notice("next: curl {}{} -H 'Content-Type: application/json' -d '{}'".format(url, *_first_question(pipeline)))
+
+
+def _first_question(pipeline: Pipeline) -> tuple[str, str]:
+    """A path to ask, and what to send there."""
+    if pipeline.facts.ranks:
+        return "/rerank", '{"query": "...", "documents": ["...", "..."]}'
+    if pipeline.facts.embeds:
+        return "/embed", '{"texts": ["...", "..."]}'
+    if pipeline.facts.finds_answers:
+        return "/predict", '{"question": "...", "context": "..."}'
+    return "/predict", '{"text": "...", "text_pair": "..."}' if pipeline.data.text_pair is not None else '{"text": "..."}'
 
 
 def _log_to_stderr() -> None:

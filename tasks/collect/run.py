@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from configs.schema import Pipeline
 from tasks.collect import run_rows as rows
 from tasks.collect import training
+from tasks.collect.misranked import misranked_texts, query_notices
 from tasks.collect.run_answers import answer_fit
 from tasks.collect.run_scores import better_rules, scores_of_systems
 from tasks.collect.run_spans import span_report
@@ -95,14 +96,15 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         training=training.training_sentence(findings.trained, pipeline),
         data=_data_summary(findings, manifest),
         errors=_worst_errors(findings, home),
+        misranked=misranked_texts(findings, home),
         generations=rows.worst_generations(findings, home) if facts.writes_text else (),
-        numbers=rows.number_fit(findings, home) if facts.is_number else None,
+        numbers=rows.number_fit(findings, home) if facts.answers_in_unit else None,
         answers=answer_fit(findings, home) if facts.finds_answers else None,
         spans=span_report(findings, home) if facts.has_spans else None,
         judge=rows.judge_summary(findings.scores.further),
         scorers=rows.scorer_rows(findings.scores.further),
         cost=_cost(findings),
-        notices=(*findings.notices, *better_rules(findings)),
+        notices=(*findings.notices, *better_rules(findings), *query_notices(findings)),
     )  # fmt: skip
 
 

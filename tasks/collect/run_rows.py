@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from configs.schema import EXACT_MATCH, Pipeline
-from tasks.decide import slice_columns
+from tasks.decide import compared_rows, slice_columns
 from tasks.evaluate import groups_of, primary_of
 from tasks.gate.calibration import reliability_bins
 from tasks.gate.slices import by_slice, recall_by_class
@@ -95,12 +95,16 @@ def worst_label_sets(findings: Findings, home: Home) -> tuple[page.WorstError, .
 
 def slice_scores(findings: Findings) -> tuple[page.SliceRow, ...]:
     frame = findings.challenger.frame
-    columns = slice_columns(frame)
+    scores = primary_of(findings.pipeline, findings.challenger)
+    compared = compared_rows(scores)
+    columns = {name: values[compared] for name, values in slice_columns(frame).items()}
     if not columns:
         return ()
-    sign = -1 if findings.pipeline.facts.is_number else 1  # errors, of which less is better
-    ours = by_slice(sign * primary_of(findings.pipeline, findings.challenger), columns, groups_of(findings.challenger))
-    theirs = () if findings.champion is None else by_slice(sign * primary_of(findings.pipeline, findings.champion), columns)
+    groups = None if (every := groups_of(findings.challenger)) is None else list(np.array(every, dtype=object)[compared])
+    sign = -1 if findings.pipeline.facts.compares_errors else 1  # errors, of which less is better
+    ours = by_slice(sign * scores[compared], columns, groups)
+    champion_scores = None if findings.champion is None else primary_of(findings.pipeline, findings.champion)[compared]
+    theirs = () if champion_scores is None else by_slice(sign * champion_scores, columns)
     champion = {(score.name, score.value): score.mean for score in theirs}
     outcomes = {comparison.name: comparison.outcome for comparison in findings.verdict.comparisons if comparison.rule == "guard"}
     unit = unit_of(findings.pipeline)
@@ -159,7 +163,7 @@ def number_fit(findings: Findings, home: Home) -> page.NumberFit:
     targets, predictions = (frame[name].astype(float) for name in ("target", "prediction"))
     drawn = np.unique(np.linspace(0, len(frame) - 1, min(len(frame), MOST_POINTS)).astype(int))
     texts = open_snapshot(home, findings.prepared.snapshot).frame("test").set_index("id")["text"]
-    worst = frame.loc[frame["error"].abs().nlargest(WORST).index]
+    worst = frame.loc[(predictions - targets).abs().nlargest(WORST).index]
     return page.NumberFit(
         points=tuple((float(targets.iloc[row]), float(predictions.iloc[row])) for row in drawn),
         worst=tuple(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from configs.schema import NLL_OF_ROWS, Metric
+from tasks.decide import compared_rows
 from tasks.evaluate import StoredScores, groups_of, primary_of
 from tasks.report.run import data as page
 from tasks.stats.intervals import IntervalSettings, macro_f1, mean_interval, metric_interval, ratio_interval
@@ -69,13 +70,16 @@ def _page_scores(
     intervals = {} if scores is None else _metric_intervals(scores, frame, findings)
     page_scores = [_score(metric, metrics[metric.name], intervals) for metric in facts.metrics if metric.name in metrics]
     if scores is not None and facts.primary not in facts.metrics:
-        page_scores.insert(1, _score(facts.primary, _metric_sign(facts.primary) * float(scores.mean()), intervals))
+        page_scores.insert(1, _score(facts.primary, _metric_sign(facts.primary) * float(np.nanmean(scores)), intervals))
     return tuple(page_scores)
 
 
 def _metric_intervals(scores: npt.NDArray[np.float64], frame: pd.DataFrame, findings: Findings) -> dict[str, tuple[float, float]]:
     """The ends of the leading metrics; over a corpus each row's likelihood counts for its tokens, those of `frame`."""
     groups, how, primary = groups_of(findings.challenger), _settings(findings), findings.pipeline.facts.primary
+    compared = compared_rows(scores)
+    scores, frame = scores[compared], frame[compared]
+    groups = None if groups is None else [group for group, is_compared in zip(groups, compared, strict=True) if is_compared]
     by_row = mean_interval(_metric_sign(primary) * scores, groups, how)
     if by_row.low is None or by_row.high is None:
         return {}

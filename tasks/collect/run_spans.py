@@ -21,14 +21,19 @@ if TYPE_CHECKING:
     from tasks.common.home import Home
 
 WORST = 20
+OF_GROUP = 2
 AROUND = 300  # characters that are shown on either side of the first error of a long text
 LONGEST = 2 * AROUND
 
 
 def span_report(findings: Findings, home: Home) -> page.SpanReport:
-    """Each type with its scores, and the rows that are answered worst, of equally bad ones those that the model was surest of."""
+    """Each type with its scores, and the rows that are answered worst, of equally bad ones those that the model was surest of.
+
+    Of a group two rows at the most are shown: its texts are alike, and so are its errors.
+    """
     frame = findings.challenger.frame
-    wrong = frame[frame["f1"] < 1].sort_values(["f1", "confidence"], ascending=[True, False], kind="stable").head(WORST)
+    wrong = frame[frame["f1"] < 1].sort_values(["f1", "confidence"], ascending=[True, False], kind="stable")
+    wrong = wrong.groupby(wrong["group"].fillna(wrong["id"]), sort=False).head(OF_GROUP).head(WORST)
     texts = open_snapshot(home, findings.prepared.snapshot).frame("test").set_index("id")["text"]
     columns = zip(wrong["id"], wrong["target"], wrong["prediction"], wrong["f1"], strict=True)
     examples = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -118,9 +119,20 @@ def _write_new_file(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         aside.write_text(text, encoding="utf-8")
-        os.link(aside, path)  # fails where there is a file of that name, which a rename would replace
+        _put_in_place(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _put_in_place(aside: Path, path: Path) -> None:
+    """Give a file its name; FileExistsError where there is one of that name, which a rename would replace."""
+    try:
+        os.link(aside, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            raise
+        path.open("x").close()  # a disk without hard links, such as exFAT or some shares: the name is taken first
+        aside.replace(path)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 QUIET_SECONDS = 15.0
+# What a terminal obeys, and what turns the direction of a text: names of columns and files may hold anything.
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @cache
@@ -88,10 +91,10 @@ def print_closing(title: str, colour: str, rows: Sequence[Sequence[str]], reason
     for place, name in enumerate(head):
         table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place < len(head) - 1)
     for row in body:
-        table.add_row(*map(without_credentials, row))
+        table.add_row(*map(terminal_text, row))
     console().print()
     console().print(table)
-    console().print(f"\n  [bold {colour}]{without_credentials(title)}[/]")
+    console().print(f"\n  [bold {colour}]{terminal_text(title)}[/]")
     for reason in reasons:
         console().print(f"    {_escape_markup(reason)}")
     for hint in hints:
@@ -101,4 +104,9 @@ def print_closing(title: str, colour: str, rows: Sequence[Sequence[str]], reason
 def _escape_markup(text: str) -> str:
     from rich.markup import escape
 
-    return escape(without_credentials(text))
+    return escape(terminal_text(text))
+
+
+def terminal_text(text: str) -> str:
+    """A text without credentials, and with a question mark for each sign that a terminal would obey and not show."""
+    return _COMMANDS.sub("?", without_credentials(text))

@@ -12,17 +12,19 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from configs.errors import InfraError
-from configs.schema import ProblemName, facts_of
+from configs.schema import ProblemFacts, ProblemName, facts_of
 from tasks.common.files import replaced_file
 from tasks.common.workspace import world_faults
 from tasks.data.answers import right_places
 from tasks.data.label_sets import labels_of, rename_labels
 from tasks.data.labels import by_fold, canonical_label, respell_label
 from tasks.data.normalise import key_text, unusable_reason
+from tasks.data.numbers import canonical_number
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import Redactor
 from tasks.data.spans import read_correction
@@ -94,8 +96,8 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
     """Rows by id: id, text, target, time, origin, and where answers are texts the prediction that the correction replaces.
 
     Answers that stand in a text are its places there, and left out where it does not hold them. So are unusable labels and texts
-    (normalise.unusable_reason) and those over `max_characters`: feedback cannot stop a run as a broken source does, and the
-    contract sets rows of it aside one by one.
+    (normalise.unusable_reason), those over `max_characters` and values of another kind, given before the pipeline had this problem:
+    feedback cannot stop a run as a broken source does, and the contract sets rows of it aside one by one.
     """
     import pyarrow as pa
 
@@ -107,7 +109,7 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
         rows = rows[rows["label"].notna()]
     texts = rows[["text", "label"]]
     usable = texts.map(lambda text: unusable_reason(text) is None).all(axis=1) & (texts.map(len).max(axis=1) <= max_characters)
-    rows = rows[usable].sort_values("id")
+    rows = rows[usable & rows["label"].map(partial(_is_target, facts_of(problem)))].sort_values("id")
     predictions = rows["prediction"].tolist() if facts_of(problem).writes_text else [None] * len(rows)
     columns = {
         "id": [PREFIX + name for name in rows["id"]],
@@ -118,6 +120,20 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
         "prediction": predictions,
     }
     return pa.table({name: pa.array(columns[name], type=_feedback_schema().field(name).type) for name in _COLUMNS})
+
+
+def _is_target(facts: ProblemFacts, value: str) -> bool:
+    """Whether a value of feedback is a number in its one spelling, or a list of labels, where targets are those."""
+    try:
+        if facts.is_number:
+            return canonical_number(value) == value
+        return facts.target != "labels" or _is_list_of_texts(json.loads(value))
+    except ValueError:
+        return False
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def export_feedback(rows: pa.Table, folder: Path) -> Export | None:

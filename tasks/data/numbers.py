@@ -9,7 +9,9 @@ from decimal import Decimal
 from tasks.data.normalise import normalise_text
 
 VERSION = 1
-FORM = "digits with a decimal point, without separators of thousands or units, such as 1234.5"
+BELONGS = "1"  # the target of a pair that belongs together; feedback may say 0
+LARGEST = 1e20  # errors of such numbers can be squared and cubed; a whole number of 64 bits is smaller
+FORM = "digits with a decimal point, without separators of thousands or units, such as 1234.5, and no more than 1e20"
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _WHOLE_BELOW = 2.0**53  # from here on a float is no longer every whole number
 
@@ -17,7 +19,7 @@ _WHOLE_BELOW = 2.0**53  # from here on a float is no longer every whole number
 def canonical_number(value: object) -> str | None:
     """The number of a cell as text: `3`, `3.0` and `+3` give `3`, `2.50` gives `2.5`; None for an empty cell or NaN.
 
-    Raises ValueError for what is no finite number in the form of FORM: `3,5` is three and a half here and a list there.
+    Raises ValueError for what is no number in the form of FORM, or beyond LARGEST: `3,5` is three and a half here and a list there.
     """
     if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
         return None
@@ -29,8 +31,8 @@ def canonical_number(value: object) -> str | None:
     if not isinstance(value, int | float | Decimal) and not _NUMBER.fullmatch(text):
         raise ValueError("not in the form of a number")
     number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("not finite")
+    if abs(number) > LARGEST:
+        raise ValueError("not finite, or larger than anything can be learned from")
     return format_number(number)
 
 

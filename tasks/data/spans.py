@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from tasks.data.alignment import Alignment
+from tasks.data.redaction.placeholders import aligned_view
 
 Span = tuple[int, int, str]
 
@@ -43,14 +44,15 @@ def check_spans(spans: Iterable[Span], text: str) -> str:
 
 
 def move_spans(target: str, alignment: Alignment, text: str) -> str:
-    """Spans of a text, in what an alignment makes of it; `text` is the text after.
+    """Spans of a text, in what an alignment makes of it; `text` is the text after. One that touches a placeholder covers it whole.
 
     Where two of one label come to share a replaced value they become one; UnusableSpans where two of different labels do, or where
     nothing is left of one.
     """
     moved: list[Span] = []
+    view = aligned_view(text)[1]
     for start, end, label in spans_of(target):
-        new = (*alignment.forward(start, end), label)
+        new = (*view.back(*view.forward(*alignment.forward(start, end))), label)
         if moved and new[0] < moved[-1][1]:
             if moved[-1][2] != label:
                 raise UnusableSpans("holds spans of two labels within one personal value: label the whole of it once")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,17 @@ class Evidence:
     new_to_champion: NDArray[np.bool_] | None = None
     new_to_anchor: NDArray[np.bool_] | None = None
     further: Sequence[FurtherScores] = ()
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> Evidence:
+        """The same of the rows that a mask (n,) marks."""
+        if rows.all():
+            return self
+        changes: dict[str, Any] = {name: value[rows] for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        for name in ("slices", "label_rows"):
+            changes[name] = {key: values[rows] for key, values in getattr(self, name).items()}
+        if self.groups is not None:
+            changes["groups"] = [group for group, is_in in zip(self.groups, rows, strict=True) if is_in]
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True)

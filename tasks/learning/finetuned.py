@@ -100,6 +100,8 @@ def _check_head(folder: Path, config: dict[str, Any], problem: ProblemName) -> t
         remedy = f"write it with {task.finetuned_class}, or fine-tune it here: model.base={folder}"
         raise refuse_folder(folder, f"config.json says {heads[0]}, which is no model for {problem}", remedy)
     facts = facts_of(problem)
+    if facts.embeds:
+        raise refuse_folder(folder, "a head reads the vectors away that are to be answered", f"train from it: model.base={folder}")
     if facts.is_number:
         _check_single_number(folder, config)
     if facts.has_spans:

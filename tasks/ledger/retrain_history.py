@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import sqlalchemy as sa
 
 from tasks.ledger.schema import requests as rows
+from tasks.ledger.store import CLOCKS_APART
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -35,10 +36,17 @@ class RequestRow:
 
 
 def requests_since(ledger: Ledger, model: str, when: datetime, states: tuple[str, ...] = ("done", "skipped")) -> list[RequestRow]:
-    """The requests that came to one of the states since then, in order of time."""
-    query = sa.select(rows).where(
-        rows.c.model == model, rows.c.at >= iso_time(when), rows.c.state.in_(states), rows.c.why.in_(WHYS)
-    )
+    """The requests that came to one of the states since then, in order of time; what a clock far ahead has stamped is left out."""
+    return _read_requests(ledger, model, rows.c.at >= iso_time(when), _has_been(ledger), rows.c.state.in_(states))
+
+
+def _has_been(ledger: Ledger) -> sa.ColumnElement[bool]:
+    """Whether a request's time can have been: it would be the newest for as long as a clock was ahead."""
+    return rows.c.at <= iso_time(ledger.now() + CLOCKS_APART)
+
+
+def _read_requests(ledger: Ledger, model: str, *conditions: sa.ColumnElement[bool]) -> list[RequestRow]:
+    query = sa.select(rows).where(rows.c.model == model, rows.c.why.in_(WHYS), *conditions)
 
     def work(connection: Connection) -> list[RequestRow]:
         records = connection.execute(query.order_by(rows.c.at)).mappings().all()
@@ -54,7 +62,7 @@ def last_seen(ledger: Ledger, model: str) -> str | None:
     """
     ends = ("done", "skipped", "failed", "waiting")
     query = sa.select(rows.c.state, rows.c.payload).where(rows.c.model == model, rows.c.why.in_(WHYS), rows.c.state.in_(ends))
-    newest = query.order_by(rows.c.at.desc()).limit(100)
+    newest = query.where(_has_been(ledger)).order_by(rows.c.at.desc()).limit(100)
     runs = [(state, json.loads(payload)) for state, payload in ledger.read(lambda connection: connection.execute(newest).all())]
     looked = ((state, payload) for state, payload in runs if "sources" in payload)
     return next((payload["sources"] for state, payload in looked if state != "failed" or payload["at_fault"]), None)
@@ -74,12 +82,12 @@ def waited_before(ledger: Ledger, model: str) -> bool:
 
 def requests_of(ledger: Ledger, model: str) -> tuple[RequestRow, ...]:
     """Every request for a retraining of a model, in order of time."""
-    return tuple(requests_since(ledger, model, datetime.fromtimestamp(0, UTC), get_args(State)))
+    return tuple(_read_requests(ledger, model))
 
 
 def fail_dead_requests(ledger: Ledger, model: str) -> None:
     """Mark as failed what dead processes left as running; call it while holding the pipeline, so that no other run is alive."""
-    for left in requests_since(ledger, model, datetime.fromtimestamp(0, UTC), ("running",)):
+    for left in _read_requests(ledger, model, rows.c.state == "running"):
         mine = (rows.c.model == model) & (rows.c.id == left.id)
         values = {"state": "failed", "at": ledger.stamp(), "payload": json.dumps({**left.payload, **DIED})}
         change = sa.update(rows).where(mine).values(**values)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DIALECTS = ("sqlite", "postgresql+psycopg2")
 BUSY_SECONDS = 5.0
+CLOCKS_APART = timedelta(hours=1)  # of machines that share a ledger, at the most: a later time is of a clock that was wrong
 # The server too must notice within half a minute that a machine lost its power, or its locks would stay for hours.
 POSTGRES = {
     "connect_timeout": 5,

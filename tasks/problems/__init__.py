@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from configs.schema import ProblemName
 
@@ -33,6 +33,8 @@ def problem_of(name: ProblemName) -> Problem:
             from tasks.problems.question_answering import QuestionAnswering
 
             return QuestionAnswering()
+        case "text-ranking" | "sentence-similarity" | "text-retrieval":
+            return _pair_problem_of(name)
         case "text-generation":
             from tasks.problems.text_generation import TextGeneration
 
@@ -49,5 +51,24 @@ def problem_of(name: ProblemName) -> Problem:
             from tasks.problems.translation import Translation
 
             return Translation()
+        case _:
+            assert_never(name)
+
+
+def _pair_problem_of(name: Literal["text-ranking", "sentence-similarity", "text-retrieval"]) -> Problem:
+    """Those of two texts a row."""
+    match name:
+        case "text-ranking":
+            from tasks.problems.text_ranking import TextRanking
+
+            return TextRanking()
+        case "sentence-similarity":
+            from tasks.problems.sentence_similarity import SentenceSimilarity
+
+            return SentenceSimilarity()
+        case "text-retrieval":
+            from tasks.problems.text_retrieval import TextRetrieval
+
+            return TextRetrieval()
         case _:
             assert_never(name)

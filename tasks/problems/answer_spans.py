@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from tasks.problems.types import Autocast, Network
 
 Logits = npt.NDArray[np.float64]
-FEW_ROWS = 30  # held-out rows that choose no threshold
+FEW_ROWS = 30  # held-out rows that choose no threshold, and no temperature
+TEMPERATURES: tuple[float, ...] = tuple(np.geomspace(1, 10, 41).tolist())  # networks are too sure of themselves, not too modest
 
 
 class Span(NamedTuple):
@@ -177,10 +178,29 @@ def fit_threshold(margins: Sequence[float], answered: Sequence[float], unanswere
     return float(min(zip(-np.round(gains[usable], 9), np.abs(cuts[usable]), cuts[usable], strict=True))[2])
 
 
-def confidence(span: Span, *, answered: bool) -> float:
-    """The probability of the answer that is given: of its span, or of none, among all spans of all windows and none."""
-    total = np.logaddexp(0.0, span.any_answer)
-    return float(np.exp((span.margin if answered else 0.0) - total))
+def confidence(span: Span, *, answered: bool, temperature: float = 1.0) -> float:
+    """The probability of the answer that is given: of its span, or of none, among all spans of all windows and none.
+
+    `temperature` divides its log-odds.
+    """
+    likely = np.exp((span.margin if answered else 0.0) - np.logaddexp(0.0, span.any_answer))
+    return float(_tempered(np.array([likely]), temperature)[0])
+
+
+def fit_temperature(confidences: Sequence[float], scores: Sequence[float]) -> float:
+    """The temperature with the lowest log loss of rows' confidences against their scores (0 to 1); 1 of few rows."""
+    if len(confidences) < FEW_ROWS:
+        return 1.0
+    given, right = np.asarray(confidences, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    likely = [_tempered(given, temperature) for temperature in TEMPERATURES]
+    losses = [-float(np.mean(right * np.log(each) + (1 - right) * np.log(1 - each))) for each in likely]
+    return float(TEMPERATURES[int(np.argmin(np.round(losses, 9)))])
+
+
+def _tempered(likely: Logits, temperature: float) -> Logits:
+    """Probabilities with their log-odds divided."""
+    sure = np.clip(likely, 1e-9, 1 - 1e-9)
+    return np.asarray(1 / (1 + ((1 - sure) / sure) ** (1 / temperature)))
 
 
 def _window_logits(

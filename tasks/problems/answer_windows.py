@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tasks.problems.types import Example
 
 MOST_WINDOWS = 64  # of one input: strangers may send contexts of any length, and each window is a pass through the network
-LEAST = 4  # tokens of a context that a window has to have room for
+LEAST = 8  # tokens of a context that a window has to have room for
 NO_ANSWER = (0, 0)  # the labels of a window without an answer: tokens are counted from 1 on
 
 

@@ -31,6 +31,8 @@ from tasks.problems.types import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     import torch
     from torch import nn
@@ -65,7 +67,18 @@ class Measure(ABC):
 
     @abstractmethod
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
-        """The score that the gate compares, of the frame of `score_rows`: (n,), higher is better."""
+        """The score that the gate compares, of the frame of `score_rows`: (n,), higher is better.
+
+        Where several rows have one score, as the documents of a query do, it stands in the first and the others have NaN.
+        """
+
+    def whole_units(self, frame: pd.DataFrame, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """(n,) the marked `rows` without those of units, of several rows with one score, that are not marked whole."""
+        return rows
+
+    def draw_rows(self, rows: pd.DataFrame, most: int) -> pd.DataFrame:
+        """Rows to score in place of all, `most` of them, where their number does not move the metrics; none where it does."""
+        return rows.sample(most, random_state=0) if len(rows) > most else rows
 
     def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[ScoredBaseline, ...]:
         """The baselines that need no network, fitted to rows as networks read them; only where `has_lexical` says so."""
@@ -83,7 +96,8 @@ class Problem(Measure):
 
     `task_type` is peft's name for it; `base_class` and `finetuned_class` are the classes of transformers that load a base to
     train, and a model that was fine-tuned elsewhere (its table of architectures is `finetuned_table`). `needs_end_token`: a network
-    has to learn where its answer ends; `is_causal`: it may see no later token. `wanted_network` says what a base has to be.
+    has to learn where its answer ends; `is_causal`: it may see no later token. `sequences_per_row`: how many sequences of tokens a
+    row is, each at most as long as its `input_ids`. `wanted_network` says what a base has to be.
     """
 
     task_type: ClassVar[TaskType]
@@ -92,6 +106,7 @@ class Problem(Measure):
     finetuned_table: ClassVar[str]
     needs_end_token: ClassVar[bool] = True
     is_causal: ClassVar[bool] = False
+    sequences_per_row: ClassVar[int] = 1
     wanted_network: ClassVar[str]
 
     # --- the network ---

@@ -77,6 +77,10 @@ class EncoderHead(Encoder):
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:
         """The answers of logits (n, head size), as callers of the service know them."""
 
+    def network_inputs(self, texts: Sequence[str]) -> list[str]:
+        """What the network reads for these texts, whose logits `read_logits` takes: each of them, or each part of it."""
+        return list(texts)
+
     def fit_thresholds(self, logits: npt.NDArray[np.float32], targets: Sequence[Sequence[float]]) -> tuple[float, ...]:
         """The probability from which each label is answered, chosen on logits and encoded targets of held-out rows; none here."""
         return ()
@@ -114,7 +118,8 @@ class EncoderHead(Encoder):
     def answer_texts(
         self, network: Network, texts: Sequence[str], writing: Writing, batch_size: int, autocast: Autocast
     ) -> list[NetworkAnswer]:
-        return self.read_logits(network.spec, text_logits(network, network.spec.read(texts), batch_size, autocast))
+        inputs = self.network_inputs(network.spec.read(texts))
+        return self.read_logits(network.spec, text_logits(network, inputs, batch_size, autocast))
 
 
 def text_logits(network: Network, texts: Sequence[str], batch_size: int, autocast: Autocast) -> npt.NDArray[np.float32]:

@@ -20,6 +20,7 @@ from tasks.problems.answer_spans import (
     build_span_network,
     confidence,
     find_spans,
+    fit_temperature,
     fit_threshold,
     load_span_network,
     span_loss,
@@ -147,9 +148,7 @@ class QuestionAnswering(Encoder):
         return span_loss
 
     def calibrate(self, network: Network, held_out: list[Example], autocast: Autocast) -> AnswerCalibration:
-        """The log-odds above which an answer is given, by the F1 of held-out rows."""
-        if network.spec.shares == (0.0,):
-            return AnswerCalibration(thresholds=(ALWAYS,))
+        """The log-odds above which an answer is given, by the F1 of held-out rows; and how sure an answer then is, by it too."""
         rows = {example["window"].row: (context_of(example["text"]), example["answers"]) for example in held_out}
         numbers = {row: number for number, row in enumerate(rows)}
         windows: list[Window] = [replace(each["window"], row=numbers[each["window"].row]) for each in held_out]
@@ -160,8 +159,12 @@ class QuestionAnswering(Encoder):
             answer_scores(span.place.text(context), texts)[1]
             for span, context, texts in zip(spans, contexts, accepted, strict=True)
         ]
-        threshold = fit_threshold([span.margin for span in spans], answered, [float(not texts) for texts in accepted])
-        return AnswerCalibration(thresholds=(threshold,))
+        unanswered = [float(not texts) for texts in accepted]
+        margins = [span.margin for span in spans]
+        threshold = ALWAYS if network.spec.shares == (0.0,) else fit_threshold(margins, answered, unanswered)
+        scores = [each if margin > threshold else none for each, none, margin in zip(answered, unanswered, margins, strict=True)]
+        sure = [confidence(span, answered=span.margin > threshold) for span in spans]
+        return AnswerCalibration(fit_temperature(sure, scores), (threshold,))
 
     # --- answers ---
 
@@ -221,7 +224,9 @@ def _answer_of(spec: Spec, span: Span, of: NetworkInput) -> NetworkAnswer:
     threshold = ALWAYS if spec.shares == (0.0,) else (spec.thresholds or (0.0,))[0]
     place = of.stored_place(span.place)
     answered = span.margin > threshold and place.start < place.end
-    return NetworkAnswer(write_places([place] if answered else []), confidence(span, answered=answered))
+    return NetworkAnswer(
+        write_places([place] if answered else []), confidence(span, answered=answered, temperature=spec.temperature)
+    )
 
 
 def _pooling_of_none(own: Pooling, tokenizer: PreTrainedTokenizerBase) -> Pooling:

@@ -64,16 +64,23 @@ class ReadyModel:
         network = self.kept.network
         problem = problem_of(network.spec.problem)
         if isinstance(problem, EncoderHead):
-            answers = problem.read_logits(network.spec, self._text_logits(ready))
+            answers = problem.read_logits(network.spec, self._logits(self._text_ids(problem.network_inputs(ready))))
         else:
             writing, how = self.kept.preparation.writing, autocast(self.how)
             answers = problem.answer_texts(network, ready, writing, len(ready), how)
         told = [self.kept.as_told(*pair) for pair in zip(ready, answers, strict=True)]
         return [Prediction(text, said.prediction, said.score, said.raw) for text, said in zip(ready, told, strict=True)]
 
-    def _text_logits(self, ready: list[str]) -> npt.NDArray[np.float32]:
+    def vectors(self, ready: list[str]) -> tuple[npt.NDArray[np.float32], list[int]]:
+        """The vectors (n, width) of prepared texts, where its problem gives vectors, and how many tokens each has."""
+        ids = self._text_ids(ready)
+        return self._logits(ids), [len(row) for row in ids]
+
+    def _text_ids(self, ready: list[str]) -> list[list[int]]:
         network = self.kept.network
-        ids = encode_heads(network.tokenizer, network.spec.read(ready), network.spec.max_length)
+        return encode_heads(network.tokenizer, network.spec.read(ready), network.spec.max_length)
+
+    def _logits(self, ids: list[list[int]]) -> npt.NDArray[np.float32]:
         return self.flat.logits(ids) if self.flat else self._padded_logits(ids)
 
     def _padded_logits(self, ids: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """A file that is replaced is whole, old or new, whatever happens on the way."""
 
+import errno
 import hashlib
 import json
 
@@ -37,3 +38,11 @@ def test_new_files_are_written_all_or_none_and_never_over_another(tmp_path):
     with pytest.raises(FileExistsError):
         write_new_files({tmp_path / "c": "3", tmp_path / "b": "4"})
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"a": "1", "b": "2"}
+
+
+def test_new_files_are_written_whole_on_a_disk_without_hard_links_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    test_new_files_are_written_all_or_none_and_never_over_another(tmp_path)

@@ -160,6 +160,20 @@ def test_a_fault_is_named_by_the_keys_that_the_file_has_and_helped_by_those_of_i
         load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [override])
 
 
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("gate.ceilings={accuracy: 0.9}", r"gate\.ceilings: more of accuracy is better: write it under gate\.floors"),
+        ("gate.floors={f1_macro: 0.5, log_loss: 0.4}", r"gate\.floors: less of log_loss is better: write it under gate\.ceilings"),
+    ],
+)
+def test_a_bound_that_would_let_no_good_model_pass_is_refused(tmp_path, override, says):
+    with pytest.raises(InputError, match=says):
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [override])
+    right = "gate={floors: {accuracy: 0.5, a_metric_of_the_report: 1}, ceilings: {log_loss: 2}}"
+    assert load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [right]).gate.ceilings == {"log_loss": 2}
+
+
 @pytest.mark.parametrize("override", ["data.source=5", "data.source={a: 1}", "adapter.target_modules=5", "data.test=[[a]]"])
 def test_a_setting_that_takes_a_text_or_a_list_has_one_line_for_one_fault(tmp_path, override):
     with pytest.raises(InputError, match="must be a text") as refused:
@@ -233,6 +247,7 @@ def test_a_number_without_end_is_no_setting(tmp_path, setting, value):
     ("data", "says"),
     [
         ("{source: a.csv, slices: [a, b, a]}", r"data\.slices = .*: names `a` more than once"),
+        ("{source: a.csv, labels: [a, b, ' a']}", r"data\.labels = .*: names `a` more than once"),
         ("{source: a.csv, text: label}", r"data: text and label are one column, `label`"),
         ("{source: a.csv, prompt: x, completion: x}", r"data: prompt and completion are one column, `x`"),
         ("{source: a.csv, max_characters: 1000000000000000000000}", r"data\.max_characters = .*less than or equal to 1000000000"),

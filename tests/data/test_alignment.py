@@ -20,7 +20,7 @@ UGLY = (
 ugly_texts = st.text(
     st.one_of(st.sampled_from(UGLY), st.characters(exclude_categories=("Cs",), exclude_characters=MARK)), max_size=40
 )
-short = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+short = settings(derandomize=True, database=None, deadline=None, max_examples=100)
 
 
 def spans_of(text):

@@ -139,7 +139,9 @@ def test_questions_on_one_context_are_no_near_copies_of_one_another_but_copies_o
     assert estimated_jaccard(one, other)[0] < 0.6 and estimated_jaccard(one, copy)[0] > 0.9
 
 
-def test_questions_on_one_context_are_one_group_unless_they_have_one():
-    texts = [join_parts(parts) for parts in (("a?", CONTEXT), ("b?", CONTEXT.upper()), ("a?", "other"))]
-    first, second, third = context_groups([None, None, "own"], texts)
-    assert first == second != third == "own" and not any(letter.isdigit() for letter in first)
+def test_a_context_that_is_its_rows_group_is_kept_as_a_hash_of_what_is_kept_of_it():
+    raw = [join_parts(parts) for parts in (("a?", MAIL), ("b?", MAIL), ("c?", CONTEXT), ("d?", CONTEXT))]
+    texts = [prepared("a?", a.context_of(text), "")[0] for text in raw]
+    first, second, third, own = context_groups([MAIL, MAIL, CONTEXT, "own"], raw, texts)
+    assert first == second != third and own == "own" and context_groups([None], raw[:1], texts[:1]) == [None]
+    assert not any(letter.isdigit() for letter in first) and len(first) == 24

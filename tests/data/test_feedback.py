@@ -120,6 +120,24 @@ def test_a_blank_or_endless_label_is_no_row():
 # --- one more source, named by its content ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("problem", "fits", "others"),
+    [
+        ("text-regression", ("2.5", "-7"), ("billing", "007", "1e+21", '["a"]')),
+        (
+            "multi-label-classification",
+            ('["a","b"]', "[]", '["b","<EMAIL_ADDRESS:0736ed06>"]'),
+            ("billing", "7", '{"a":1}', '["a",1]', '"ab"', "null"),
+        ),
+    ],
+)
+def test_values_from_before_the_pipeline_had_its_problem_are_no_rows(problem, fits, others):
+    values = (*fits, *others)
+    answered = answers(*((f"a{place}", f"text {place}", {}) for place in range(len(values))))
+    heard = said(*((f"a{place}", value, {}) for place, value in enumerate(values)))
+    assert rows_of(answered, heard, problem, 100)["target"].to_pylist() == [*fits]
+
+
 def test_the_same_feedback_is_the_same_file_and_a_new_label_another(tmp_path):
     answered, heard = answers(("a", "x", {}), ("b", "y", {})), said(("b", "l", {}), ("a", "m", {}))
     first = export_feedback(rows_of(answered, heard, "text-classification", 100), tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.data.numbers import canonical_number, format_number
+from tasks.data.numbers import LARGEST, canonical_number, format_number
 
 
 @pytest.mark.parametrize(
@@ -22,13 +22,15 @@ def test_a_number_has_one_spelling(cell, spelled):
     assert canonical_number(cell) == spelled
 
 
-@pytest.mark.parametrize("cell", ["3,5", "1,234", "12 kg", "n/a", "1_000", "0x10", True, "inf", "1e999", math.inf, "nan", "--1"])
+@pytest.mark.parametrize(
+    "cell", ["3,5", "1,234", "12 kg", "n/a", "1_000", "0x10", True, "inf", "1e999", math.inf, "nan", "--1", "1e21", -1e308]
+)
 def test_what_is_no_finite_number_is_refused(cell):
     with pytest.raises(ValueError):
         canonical_number(cell)
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
+@given(st.floats(-LARGEST, LARGEST))
 def test_a_spelled_number_reads_back_exactly_and_stays_as_it_is(number):
     spelled = format_number(number)
     assert float(spelled) == number and canonical_number(spelled) == spelled

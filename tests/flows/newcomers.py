@@ -177,6 +177,40 @@ def tagged_words(folder: Path, draw: random.Random) -> str:
     return str(folder / "words.jsonl")
 
 
+def rankings(folder: Path, draw: random.Random) -> str:
+    """Queries with eight documents each, as search teams rate them."""
+    queries = [sentence(draw) for _ in range(ROWS // 8)]
+    rows = [[query, sentence(draw), draw.choice([0, 0, 0, 1, 2])] for query in queries for _ in range(8)]
+    return write_csv(folder / "rated.csv", ["query", "document", "relevance"], rows)
+
+
+def triplets(folder: Path, draw: random.Random) -> str:
+    """What vectors are usually trained on."""
+    rows = [{"anchor": sentence(draw), "positive": sentence(draw), "negative": sentence(draw)} for _ in range(ROWS)]
+    (folder / "triplets.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return str(folder / "triplets.jsonl")
+
+
+def similarities(folder: Path, draw: random.Random) -> str:
+    """Two sentences and how alike people found them."""
+    rows = [[sentence(draw), sentence(draw), draw.randint(0, 25) / 5] for _ in range(ROWS)]
+    return write_csv(folder / "similar.tsv", ["sentence1", "sentence2", "score"], rows, "\t")
+
+
+def squad(folder: Path, draw: random.Random) -> str:
+    """Questions on texts as SQuAD has them, a third of them without an answer."""
+    lines = []
+    for number in range(ROWS):
+        context = " ".join(f"{sentence(draw)}." for _ in range(6))
+        subject = draw.choice(SUBJECTS)
+        held = subject in context and number % 3
+        answers = {"text": [subject], "answer_start": [context.index(subject)]} if held else {"text": [], "answer_start": []}
+        row = {"id": f"q{number:06x}", "title": "Hotline", "context": context, "question": f"Which one {draw.choice(VERBS)}?"}
+        lines.append(json.dumps({**row, "answers": answers}))
+    (folder / "squad.jsonl").write_text("\n".join(lines))
+    return str(folder / "squad.jsonl")
+
+
 # writer of a file -> the columns that are to be found: setting under `data` -> column
 NEWCOMERS = {
     plain: {"text": "TEXT", "label": "LABEL"},
@@ -190,9 +224,13 @@ NEWCOMERS = {
     tweets: {"text": "text", "label": "airline_sentiment"},
     prices: {"text": "Angebotstext", "number": "Preis"},
     questions: {"id": "pair_id", "text": "question1", "text_pair": "question2", "label": "is_duplicate"},
+    rankings: {"text": "query", "text_pair": "document", "number": "relevance"},
+    triplets: {"text": "anchor", "text_pair": "positive", "negative": "negative"},
+    similarities: {"text": "sentence1", "text_pair": "sentence2", "number": "score"},
     tagged: {"text": "message", "labels": "tags"},
     chats: {"id": "id", "messages": "conversations"},
     named_entities: {"text": "full_text", "spans": "spans"},
     tagged_words: {"words": "tokens", "tags": "ner_tags"},
+    squad: {"id": "id", "question": "question", "context": "context", "answers": "answers"},
     faq: {"prompt": "Question", "completion": "Answer"},
 }

@@ -47,9 +47,9 @@ def look(keep, *settings):
 
 @pytest.fixture
 def asked(keep):
-    rows = tiny.asked(500)
+    rows = tiny.asked(400)
     rows[3]["answers"], rows[5]["answers"] = "nowhere", {"text": ["Qy7"], "answer_start": [0]}
-    frame = pd.DataFrame(rows).assign(half=[f"h{n % 2}" for n in range(500)])
+    frame = pd.DataFrame(rows).assign(half=[f"h{n % 2}" for n in range(400)])
     frame.to_csv(keep.folder / "rows.csv", index=False)
     return rows
 

@@ -5,13 +5,15 @@ import re
 import shutil
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 import tiny
 
 from configs.load import load_pipeline as load_config
+from flows.monitor import _reason_to_skip
 from flows.retrain import retrain
 from tasks import monitor
-from tasks.ledger.monitor_runs import all_looks
+from tasks.ledger.monitor_runs import Look, all_looks
 from tasks.ledger.retrain_requests import SETTLE_SECONDS
 from tasks.reference import read_reference
 from tasks.release import champion_files
@@ -133,6 +135,23 @@ def test_answers_outside_the_window_of_another_version_or_scored_in_bulk_are_no_
         log.answered([Answer(new_id(), now, version, "a text", "a", 0.5, 1.0, False, 0.0, origin) for _ in range(60)])
     log.close()
     assert look(kept)["reason"].startswith("0 answers")
+
+
+def test_a_look_under_a_clock_that_was_far_ahead_stops_no_later_look(keep):
+    end = datetime(2026, 5, 1, tzinfo=UTC)
+    watched = load_config(keep.config, ["monitor.min_rows=20"])
+    answers = pd.DataFrame({"time": [end - timedelta(hours=1)] * 20})
+
+    def skipped(*ends):
+        looks = tuple(
+            Look("tiny", "1", n, "", "", each.isoformat(timespec="milliseconds"), False, {}) for n, each in enumerate(ends)
+        )
+        return _reason_to_skip(watched, answers, looks, end)
+
+    assert skipped(end - timedelta(hours=2)) is None and skipped(end - timedelta(minutes=5)) is not None
+    assert skipped(end - timedelta(hours=2), end + timedelta(days=400)) is None
+    assert skipped(end - timedelta(minutes=5), end + timedelta(days=400)) is not None
+    assert skipped(end + timedelta(minutes=5)) is not None  # by a machine whose clock is a little ahead
 
 
 def test_a_pipeline_without_a_champion_cannot_be_watched(keep):

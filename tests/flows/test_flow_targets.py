@@ -9,7 +9,6 @@ import pytest
 import tiny
 
 from tasks.data.label_sets import write_label_set
-from tasks.data.numbers import format_number
 from tasks.release import champion_files
 from tasks.report.monitor.data import from_json as watch_from_json
 from tasks.report.run.data import from_json
@@ -22,13 +21,11 @@ WATCH = ("monitor.min_rows=50", "monitor.looks_per_year=1")
 def serve(keep, texts, right, *, source="audit"):
     """Let the champion answer texts, as the service logs it; what is right is told of each."""
     model = load_package(*champion_files(keep.tracking, keep.home, "tiny", "1"), keep.home.path)
-    said = model.predict(texts)
-    predictions = said["labels"].tolist() if "labels" in said else [format_number(number) for number in said["number"]]
-    scores = said["score"].tolist() if "score" in said else [None] * len(texts)
+    said = model.answer(texts)
     now, audit = datetime.now(UTC), source == "audit"
     answers = [
-        Answer(new_id(), now, "1", text, prediction, score, 1.0, audit, float(audit), "predict")
-        for text, prediction, score in zip(model.prepare(texts), predictions, scores, strict=True)
+        Answer(new_id(), now, "1", text, answer.prediction, answer.score, 1.0, audit, float(audit), "predict")
+        for text, answer in zip(model.prepare(texts), said, strict=True)
     ]
     log = open_traffic(keep.home.path, "tiny")
     log.answered(answers)
@@ -140,3 +137,18 @@ def test_a_number_is_judged_in_its_own_unit(keep):
     assert len(told) > 40 and set(told["target"]) <= set(fresh["target"]) and again["champion_metrics"]["mae"] > 0
     assert "no labels to hold against one" in keep.refused(*settings, "contract.vocabulary=frozen")
     assert "must be less than 1" in keep.refused("gate.margin=2.5")
+
+
+def test_a_champion_of_another_problem_is_named_before_anything_is_trained_scored_or_watched(keep):
+    rows = tiny.number_rows(300).rename(columns={"id": "ticket", "target": "days"}).assign(half="all", label="a")
+    rows.to_csv(keep.folder / "rows.csv", index=False)
+    numbers = ("problem=text-regression", "data.number=days", "gate.margin=2.5", "gate.first_margin=50", "model.max_length=24")
+    assert keep.retrain(*numbers, "training.epochs=8", "training.learning_rate=0.01")["verdict"] == "PROMOTE"
+    serve(keep, rows["text"].tolist()[:120], ["7"] * 120)
+    runs = len(keep.runs())
+    others = ("data.labels=days", "contract.vocabulary=free")
+    told = "tiny version 1 answers text-regression, and problem is multi-label-classification now"
+    for command in (("retrain",), ("monitor",), ("score", "--input", str(keep.folder / "rows.csv"), "--output", "o.parquet")):
+        code, _ = keep.command(command[0], str(keep.config), *command[1:], *others)
+        assert code == 2 and told in keep.said and "Give this config another name" in keep.said, (command, keep.said)
+    assert len(keep.runs()) == runs and not (keep.folder / "o.parquet").exists()

@@ -8,6 +8,8 @@ from pathlib import Path
 import newcomers
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from configs.errors import InputError
 from configs.load import load_pipeline
@@ -201,3 +203,26 @@ def test_the_longest_yaml_has_fifteen_lines_and_reads_as_it_was_meant():
     text = render_yaml(settings, comments, "heading")
     assert len(text.splitlines()) == MOST_LINES and yaml.safe_load(text) == settings
     assert "# first; second" in text and "# a?line" in text and "# heading" in text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), st.characters(exclude_categories=["Cs"]))
+@example("text", "\xa0")
+@example("a", "\x85")
+@example("=", "\u202e")
+def test_a_column_of_any_name_stands_in_the_yaml_as_it_is_and_nobody_is_deceived_of_it(name, end):
+    column = name + end
+    text = render_yaml({"name": "a", "data": {"text": column}, "model": {"base": column}}, {"data.text": column}, "heading")
+    assert yaml.safe_load(text) == {"name": "a", "data": {"text": column}, "model": {"base": column}}
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_no_name_of_a_column_or_a_file_commands_the_terminal(init, tmp_path):
+    rows = "\n".join(f"the parcel number {n} came late again,{'late' if n % 2 else 'soon'}" for n in range(60))
+    source = tmp_path / "rows\x1b[2J.csv"
+    source.write_text(f"text\x1b[31m\x07,label\u202e\n{rows}\n")
+    code, _, said = init("first", "--data", source)
+    assert code == 0 and "\x1b" not in said and "\u202e" not in said and "text?[31m?" in said
+    data = yaml.safe_load((tmp_path / "first.yaml").read_text())["data"]
+    assert (data["text"], data["label"]) == ("text\x1b[31m\x07", "label\u202e") and data["source"] == str(source)
+    code, _, said = init("second", "--data", f"{source}.gone")
+    assert code == 2 and "\x1b" not in said and "rows?[2J.csv.gone" in said

@@ -19,10 +19,14 @@ from tasks.learning import trainer
 from tasks.learning.fit import Listener, StoppedEarlyError
 from tasks.learning.network import spec_of
 from tasks.learning.objectives.run import TrainingMaterial, train_network
+from tasks.problems import problem_of
 
 ADAPTERS = {
     "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Full(),
     "chats": Lora(r=4, dropout=0.1), "answers": Lora(r=4, dropout=0.1), "spans": Lora(r=4, dropout=0.1),
+}  # fmt: skip
+TWO_TEXTS = {  # by problem
+    "text-ranking": tiny.ranking_rows, "sentence-similarity": tiny.similar_rows, "text-retrieval": tiny.partner_rows,
 }  # fmt: skip
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
@@ -75,11 +79,14 @@ def child(base, run, adapter, settings, moments, room):
     decoder = adapter == "decoder" or preference or chats
     draw = tiny.preferences if preference else tiny.pairs if decoder else tiny.answer_rows if finds else tiny.frame
     draw = tiny.chat_rows if chats else draw
-    rows, held_out = draw(ROWS, 0), draw(20, 1)
-    labels = () if decoder or finds else tuple(sorted(set(rows["target"])))
+    rows, held_out = (TWO_TEXTS.get(adapter, draw)(*size) for size in ((ROWS, 0), (20, 1)))
+    labels = () if decoder or finds or adapter in TWO_TEXTS else tuple(sorted(set(rows["target"])))
     problem = "text-generation" if decoder else "question-answering" if finds else "text-classification"
     objective = Preference() if preference else Supervised()
-    spec = spec_of(problem, ADAPTERS[adapter], labels, 24 if finds else 16, settings["seed"], find_base(base))
+    problem, moves = (adapter, ADAPTERS["lora"]) if adapter in TWO_TEXTS else (problem, ADAPTERS[adapter])
+    spec = spec_of(problem, moves, labels, 24 if finds else 16, settings["seed"], find_base(base))
+    if adapter in TWO_TEXTS:
+        spec = problem_of(problem).with_targets(spec, rows["target"].tolist())
     if chats:
         spec = replace(spec, messages=True, max_length=32)
     if adapter == "spans":  # more windows than rows

@@ -208,7 +208,11 @@ def test_a_network_that_was_stored_before_heads_were_told_apart_has_a_head_of_ou
 
 @pytest.mark.parametrize(
     ("problem", "kind", "outputs"),
-    [("text-regression", "regression", 1), ("multi-label-classification", "multi_label_classification", 3)],
+    [
+        ("text-regression", "regression", 1),
+        ("text-ranking", "regression", 1),
+        ("multi-label-classification", "multi_label_classification", 3),
+    ],
 )
 def test_a_head_for_numbers_and_one_for_many_labels_answer_as_they_were_made_to(tmp_path, bert_folder, problem, kind, outputs):
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -225,7 +229,9 @@ def test_a_head_for_numbers_and_one_for_many_labels_answer_as_they_were_made_to(
     with torch.inference_mode():
         logits = model.eval()(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits
     if outputs == 1:
-        assert [float(answer) for answer in answers] == pytest.approx(logits[:, 0].tolist(), abs=1e-5)
+        expected = torch.sigmoid(logits) if problem == "text-ranking" else logits
+        assert [float(answer) for answer in answers] == pytest.approx(expected[:, 0].tolist(), abs=1e-5)
+        assert "train from it: model.base=" in refused(tmp_path / "model", "text-retrieval")
     else:
         expected = [write_label_set(name for name, flag in zip(CLASSES, row, strict=True) if flag) for row in (logits > 0).tolist()]
         assert answers == expected

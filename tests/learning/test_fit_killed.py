@@ -59,6 +59,17 @@ def test_killed_at_moments_of_every_kind_and_resumed_the_weights_are_the_same(un
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("problem", ["text-ranking", "sentence-similarity", "text-retrieval"])
+def test_killed_in_mid_training_a_problem_of_two_texts_resumes_to_the_same_weights(problem, bert_folder, tmp_path):
+    whole = outcome(bert_folder, tmp_path / "whole", adapter=problem)
+    moment = number_of(whole["moments"], "step 10")
+    assert outcome(bert_folder, tmp_path / "killed", adapter=problem, last=moment) is None
+    again = outcome(bert_folder, tmp_path / "killed", adapter=problem)
+    assert any("going on from" in said for said in again["said"]) and again["error"] is whole["error"] is None
+    assert (again["weights"], again["steps"]) == (whole["weights"], 18)
+
+
+@pytest.mark.slow
 def test_killed_on_every_attempt_it_still_arrives_and_no_step_is_told_two_losses(undisturbed, bert_folder, tmp_path):
     adapter, whole = undisturbed
     for _ in range(12):

@@ -87,6 +87,21 @@ def test_after_a_triggered_retraining_no_trigger_starts_another_before_the_coold
     assert refusal_of(ledger, pipeline()) is None and ask(tmp_path, ledger, "decay") == "done"
 
 
+def test_a_run_under_a_clock_that_was_far_ahead_holds_no_later_request_up(tmp_path, ledger, clock):
+    clock.hours(24 * 365)
+    with admit_request(tmp_path, pipeline(), ledger, RetrainCause("drift"), lambda _: None) as turn:
+        turn.saw("rows of another year")
+        turn.ended(NEW)
+    clock.hours(-24 * 365)
+    assert refusal_of(ledger, pipeline()) is None and last_seen(ledger, "tiny") is None
+    with admit_request(tmp_path, pipeline(), ledger, RetrainCause("drift"), lambda _: None) as turn:
+        turn.saw("rows of today")
+        turn.ended(NEW)
+    assert turn.state == "done" and last_seen(ledger, "tiny") == "rows of today" and len(requests_of(ledger, "tiny")) == 2
+    clock.hours(-0.1)  # of a machine whose clock is a little behind
+    assert "cooldown_hours=24" in str(refusal_of(ledger, pipeline()))
+
+
 def test_a_week_has_its_budget_and_what_changed_nothing_costs_none_of_it(tmp_path, ledger, clock):
     settings = {"cooldown_hours": 0, "retrains_per_week": 2}
     said = []

@@ -41,6 +41,9 @@ CASES = {
     "token-classification": Case(tiny.span_rows(80), "bert_folder"),
     "text-regression": Case(tiny.number_rows(80), "bert_folder"),
     "question-answering": Case(tiny.answer_rows(80), "bert_folder"),
+    "text-ranking": Case(tiny.ranking_rows(80), "bert_folder"),
+    "sentence-similarity": Case(tiny.similar_rows(80), "bert_folder"),
+    "text-retrieval": Case(tiny.partner_rows(80), "bert_folder"),
     "text-generation": Case(tiny.pairs(80), "llama_folder"),
 }
 SEQ2SEQ = Case(tiny.pairs(80), "bart_folder")  # of whatever else writes text
@@ -86,14 +89,17 @@ def test_every_test_row_has_its_line_its_primary_score_and_the_metrics_that_page
     facts, problem = facts_of(name), problem_of(name)
     scored = score_network(problem, network_of(folder, result), test, HOW)
     scores = problem.primary_scores(scored.frame)
-    assert scores.shape == (len(test),) and np.isfinite(scores).all() and list(scored.frame["id"]) == list(test["id"])
+    assert scores.shape == (len(test),) and list(scored.frame["id"]) == list(test["id"])
+    compared = scores[~np.isnan(scores)]  # of several rows with one score only the first has it
+    assert len(compared) and np.isfinite(compared).all() and (facts.ranks or len(compared) == len(test))
+    assert problem.whole_units(scored.frame, np.ones(len(test), dtype=bool)).all()
     assert {metric.name for metric in facts.metrics} <= set(scored.metrics), facts.metrics
     assert "text" not in scored.frame
     sign = 1 if facts.primary.higher_is_better else -1
     if facts.primary.name in scored.metrics:
-        assert sign * float(scores.mean()) == pytest.approx(scored.metrics[facts.primary.name])
+        assert sign * float(compared.mean()) == pytest.approx(scored.metrics[facts.primary.name])
     scale = problem.difference_scale(test["target"].tolist())
-    assert scale.scale > 0 and (scale.largest is not None or set(np.unique(scores)) <= {0.0, 1.0})
+    assert scale.scale > 0 and (scale.largest is not None or set(np.unique(compared)) <= {0.0, 1.0})
 
 
 def test_what_is_answered_is_what_is_scored_alone_or_together(trained):
@@ -119,7 +125,8 @@ def test_the_baselines_are_scored_on_every_row_and_the_trivial_one_is_among_them
     scored = score_opponents(problem, untuned, known.reset_index(drop=True), test, lexical, HOW)
     assert problem.trivial_baseline in [each.name for each in scored.each]
     compared = [each.scores for each in scored.each if each.scores is not None]  # a rule that writes texts has no likelihood
-    assert all(scores.shape == (len(test),) and np.isfinite(scores).all() for scores in compared)
+    own = np.isnan(problem.primary_scores(score_network(problem, network_of(folder, result), test, HOW).frame))
+    assert all(scores.shape == (len(test),) and np.array_equal(np.isfinite(scores), ~own) for scores in compared)
 
 
 def test_no_rows_are_no_examples(trained):

@@ -112,7 +112,9 @@ def test_draws_have_the_shares_of_the_softmax():
         ({"beams": 2, "temperature": 1.0}, "temperature 1.0 draws, and beams 2 search: drop one of them"),
         ({"top_p": 0.9, "seed": 1}, "seed, top_p: nothing is drawn: set temperature"),
         ({"length_penalty": 2.0}, "one beam has nothing to compare: set beams"),
-        ({"temperature": 0}, "greater than 0"),
+        ({"temperature": 0}, "greater than or equal to 0.0001"),
+        ({"temperature": 1e-300}, "greater than or equal to 0.0001"),  # by which no logit can be divided
+        ({"repetition_penalty": 1e-300}, "greater than or equal to 0.01"),
         ({"no_repeat_ngram_size": 1000}, "less than or equal to 64"),
     ],
 )

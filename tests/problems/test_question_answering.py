@@ -18,7 +18,7 @@ from tasks.data.text_parts import MARK, join_parts
 from tasks.learning.finetuned import read_finetuned
 from tasks.learning.network import build_network, spec_of
 from tasks.problems import problem_of
-from tasks.problems.answer_spans import NOTHING, best_span, confidence, find_spans, fit_threshold
+from tasks.problems.answer_spans import NOTHING, Span, best_span, confidence, find_spans, fit_temperature, fit_threshold
 from tasks.problems.answer_windows import MOST_WINDOWS, Window, collate_windows, encode_windows
 from tasks.problems.baselines.answers import KnownAnswers, all_baselines
 from tasks.problems.metrics import answer_metrics
@@ -132,8 +132,8 @@ def test_a_token_more_than_a_context_holds_is_never_an_answer_and_windows_are_bo
 
 
 def test_a_window_too_small_for_a_question_and_a_context_is_refused(pair_folder):
-    with pytest.raises(InputError, match=r"model.max_length 6: leaves no room"):
-        encode_windows(network_on(pair_folder).tokenizer, [f"kan{MARK}lon"], 6)
+    with pytest.raises(InputError, match=r"model.max_length 16: leaves no room"):
+        encode_windows(network_on(pair_folder).tokenizer, [f"kan{MARK}lon"], 16)
 
 
 def test_a_tokenizer_that_tells_no_places_is_refused(bert_folder, monkeypatch):
@@ -196,6 +196,22 @@ def test_the_threshold_is_the_one_with_the_highest_score_of_rows():
         best = max(score(cut) for cut in [*np.unique(margins) + 0.01, margins.min() - 1])
         assert score(found) == pytest.approx(best)
     assert fit_threshold([1.0] * 10, [0.0] * 10, [1.0] * 10) == 0.0
+
+
+def test_the_temperature_makes_confidence_mean_how_often_answers_are_right():
+    draw = np.random.default_rng(5)
+    odds = draw.normal(1, 3, 4000)
+    right = draw.random(4000) < 1 / (1 + np.exp(-odds))
+    said = [confidence(Span(Place(0, 1), 3 * each, 3 * each), answered=True) for each in odds]
+    found = fit_temperature(said, right.astype(float).tolist())
+    assert found == pytest.approx(3, rel=0.1)
+    told = np.array([confidence(Span(Place(0, 1), 3 * each, 3 * each), answered=True, temperature=found) for each in odds])
+    for low in (0.1, 0.5, 0.8):
+        band = (told >= low) & (told < low + 0.1)
+        assert right[band].mean() == pytest.approx(told[band].mean(), abs=4 * 0.5 / band.sum() ** 0.5)
+    assert fit_temperature(said[:10], right[:10].astype(float).tolist()) == 1.0
+    none = Span(Place(0, 0), -3.0, -2.0)
+    assert confidence(none, answered=False) == pytest.approx(1 / (1 + np.exp(-2))) and confidence(NOTHING, answered=False) > 0.999
 
 
 def test_a_network_that_saw_no_row_without_an_answer_always_gives_one(pair_folder):

@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 
 from configs.schema import Evaluation, Lora, Supervised, Training
 from tasks.common.bases import find_base
+from tasks.data.numbers import LARGEST
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
 from tasks.learning.objectives.run import TrainingMaterial, train_network
@@ -19,6 +20,7 @@ from tasks.problems import problem_of
 from tasks.problems.baselines import regression as baselines
 from tasks.problems.metrics import regression_metrics
 from tasks.problems.types import Writing
+from tasks.stats.intervals import mean_interval
 
 PROBLEM = problem_of("text-regression")
 SILENT = Listener(lambda *_: None, lambda *_: None, lambda _: None)
@@ -117,6 +119,23 @@ def test_ridge_regression_finds_words_that_tell_and_a_far_target_does_not_break_
     again = baselines.tfidf_ridge(texts[:200], numbers[:200], texts[200:])
     assert np.array_equal(found.predictions, again.predictions)
     assert len(baselines.tfidf_ridge(texts[:1], numbers[1:2], texts[200:]).predictions) == 100
+
+
+@pytest.mark.parametrize(("unit", "offset"), [(1e18, 0.0), (1e-200, 0.0), (1.0, 1e15)])
+def test_ridge_regression_is_as_good_in_any_unit_and_far_from_nought(unit, offset):
+    vectors = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    numbers = vectors @ np.array([3.0, -2.0, 1.0, 0.0])
+    plain = baselines.embedding_ridge(vectors[:200], numbers[:200], vectors[200:]).predictions
+    moved = baselines.embedding_ridge(vectors[:200], unit * numbers[:200] + offset, vectors[200:]).predictions
+    np.testing.assert_allclose((moved - offset) / unit, plain, rtol=0.01, atol=0.2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_largest_numbers_that_are_read_have_metrics_and_an_interval():
+    targets = np.array([LARGEST, -LARGEST] * 20 + [1.0])
+    assert np.isfinite(list(regression_metrics(targets, -targets).values())).all()
+    interval = mean_interval(np.abs(targets - np.roll(targets, 1)))
+    assert interval.low is not None and interval.low <= interval.value <= interval.high
 
 
 def test_the_lexical_baselines_come_from_a_snapshots_files(rows, tmp_path):

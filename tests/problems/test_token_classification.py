@@ -60,7 +60,7 @@ def test_every_token_of_a_span_is_tagged_and_tags_give_the_span_back():
     assert [span for span, _ in spans_of_tags(placeholder, [1, 2, 3, 0], ("A", "B"), "<MAIL:012>")] == [(0, 10, "A")]
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=60)
+@settings(derandomize=True, database=None, deadline=None, max_examples=40)
 @given(st.integers(1, 5), st.integers(1, 2), st.integers(0, 10_000))
 def test_decoding_finds_the_most_probable_valid_tags_of_all(tokens, labels, seed):
     scores = np.log(np.random.default_rng(seed).dirichlet(np.ones(tag_count(labels)), size=tokens))
@@ -70,7 +70,7 @@ def test_decoding_finds_the_most_probable_valid_tags_of_all(tokens, labels, seed
     assert is_valid(decoded) and scores[np.arange(tokens), decoded].sum() == pytest.approx(best)
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=60)
+@settings(derandomize=True, database=None, deadline=None, max_examples=40)
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=3), st.integers(0, 10_000))
 def test_of_whole_words_the_most_probable_valid_tags_are_those_that_cut_none(sizes, seed):
     tokens, starts = sum(sizes), np.cumsum([0, *sizes[:-1]]).tolist()

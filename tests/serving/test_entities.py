@@ -1,6 +1,7 @@
 """A service that marks spans: in the caller's own characters, whatever was normalised and redacted; corrected in them too."""
 
 import json
+import pickle
 
 import pytest
 import tiny
@@ -14,6 +15,7 @@ from tasks.serving.feedback_cleaning import corrections_cleaner
 from tasks.serving.packaged_model import load_package
 from tasks.serving.predictor import make_ready
 from tasks.serving.smoke_test import check_answers
+from tasks.serving.text_preparation import prepare_texts
 from tasks.traffic.log import open_traffic, read_answers, read_feedback
 
 TARGETS = tuple(tiny.span_rows(60)["target"])
@@ -88,6 +90,25 @@ def test_spans_set_right_in_the_callers_text_become_rows_of_the_kept_text(asker,
     spans = [(rows[0]["text"][start:end], label) for start, end, label in spans_of(rows[0]["target"])]
     assert spans[0][0].startswith("<EMAIL_ADDRESS:") and spans[0][0].endswith(">") and spans[1] == ("caf\u00e9", "PLACE")
     assert with_own_spans(labelled_answers(answers, feedback[1:])).empty, "spans of another text are not of this one"
+
+
+def test_an_auditor_points_at_the_text_that_is_kept(asker, traffic, tmp_path):
+    _, _, answer = asker("POST", "/predict", {"text": RAW})
+    traffic.flush()
+    text = read_answers(tmp_path, "tiny")["text"][0]
+    start, end = text.index("<EMAIL"), text.index(">") + 1
+    value = {"text": text, "entities": [{"label": "MAIL", "start": start + 3, "end": end}, {"label": "WORD", "start": 0, "end": 3}]}
+    assert asker("POST", "/feedback", {"answer_id": answer["id"], "kind": "label", "value": value})[0] == 202
+    traffic.flush()
+    (row,) = rows_of(read_answers(tmp_path, "tiny"), read_feedback(tmp_path, "tiny"), "token-classification", 500).to_pylist()
+    assert spans_of(row["target"]) == ((0, 3, "WORD"), (start, end, "MAIL"))
+
+
+def test_places_come_whole_from_the_process_that_prepares_long_texts(ready):
+    (prepared,) = pickle.loads(pickle.dumps(prepare_texts(ready.recipe, [RAW])))
+    start, end = prepared.index("<EMAIL"), prepared.index(">") + 1
+    assert RAW[slice(*prepared.alignment.back(start, end))] == "ann@example.org"
+    assert prepare_texts(ready.recipe, [prepared])[0].alignment.edits == ()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,12 @@ import threading
 import time
 
 import pytest
+import tiny
 from serving_parts import Standing, served, service
+from transformers import AddedToken
 from writing_parts import CHAT, PROMPTS, Gate, Stream, chat_base, gated, load_kept, ready, writing
+
+from configs.errors import InputError
 
 HEX = re.compile("[0-9a-f]{32}")
 COMPLETIONS, CHATS = "/v1/completions", "/v1/chat/completions"
@@ -321,6 +325,16 @@ def test_a_new_champion_in_mid_stream_answers_new_callers_and_the_old_one_its_ow
 def test_what_would_change_an_answer_and_is_not_offered_is_refused_by_its_name(ask, body, param, code):
     said = complete(ask, 400, **body)
     assert (said["param"], said["code"], said["type"]) == (param, code, "invalid_request_error")
+
+
+def test_a_message_writes_no_mark_of_the_models_own_in_another_spelling(tmp_path):
+    base = chat_base(tmp_path / "base")
+    tiny.tokenizer(base, wrap=False, eos_token=AddedToken("[SEP]", special=True, normalized=True))  # found after the normaliser
+    writer = ready(load_kept(base, tmp_path / "kept")).writer
+    for spelling in ("[SEP]", "[sep]", "[Sep]"):
+        with pytest.raises(InputError, match=r"messages.0.content holds `\[SEP\]`"):
+            writer.read_messages([{"role": "user", "content": f"kale {spelling} system lost"}])
+    assert writer.read_messages([{"role": "user", "content": "kale zzz sep"}]).tokens
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from tasks.data.normalise import key_text
 from tasks.data.preparation.deduplicate import shingle_words
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import Redactor
+from tasks.data.text_parts import plain_part
 
-GROUP = "context "  # begins the group of rows that have none of their own
+GROUP = "context "  # begins the group of rows whose group is their context
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")  # of a hash without digits: those might look like a telephone number
 
 
@@ -32,11 +33,17 @@ def prepare_answers(
     return plain, [after and after[0] for after in redacted], moved, unusable
 
 
-def context_groups(groups: Sequence[str | None], texts: Sequence[str]) -> list[str | None]:
-    """The group of each row: its own, else its context, for the answers to questions on one text are no independent evidence."""
-    keys = [key_text(context_of(text)) for text in network_view(texts)]
-    digests = [hashlib.blake2b(key.encode(), digest_size=8).hexdigest().translate(_LETTERS) for key in keys]
-    return [group or GROUP + digest for group, digest in zip(groups, digests, strict=True)]
+def context_groups(groups: Sequence[str | None], raw: Sequence[str], texts: Sequence[str]) -> list[str | None]:
+    """The group of each row; where that is its context itself, a hash of the context as it is kept stands for it."""
+    return [
+        _context_hash(text) if group is not None and plain_part(group) == context_of(came) else group
+        for group, came, text in zip(groups, raw, texts, strict=True)
+    ]
+
+
+def _context_hash(text: str) -> str:
+    (read,) = network_view([text])
+    return GROUP + hashlib.blake2b(key_text(context_of(read)).encode(), digest_size=8).hexdigest().translate(_LETTERS)
 
 
 def weighted_words(text: str) -> list[str]:

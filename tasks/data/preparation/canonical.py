@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +14,7 @@ from tasks.data.answers import WrongAnswer, read_answers
 from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.normalise import holds_half_character
-from tasks.data.numbers import FORM, canonical_number
+from tasks.data.numbers import BELONGS, FORM, canonical_number
 from tasks.data.preparation.conversations import read_conversations, read_languages
 from tasks.data.preparation.span_columns import read_span_columns
 from tasks.data.preparation.split import SPLITS
@@ -47,12 +48,15 @@ class _ReadSettings:
     names: dict[str, str]
     schema: pa.Schema
     target: str  # its kind, as `ProblemFacts` has it
+    least: float  # of a number
     redactor: Redactor | None
 
 
 def canonical_parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
     """All rows of the source and of `data.test`, chunk by chunk; `redactor` is None where ids are kept as they are."""
-    settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts_of(problem).target, redactor)
+    facts = facts_of(problem)
+    least = 0.0 if facts.ranks else -math.inf
+    settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts.target, least, redactor)
     columns = source_columns(data, problem)
     source, test = data_files(data)
     for file, split in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:
@@ -92,7 +96,7 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
     n = len(next(iter(chunk.columns.values())))
     out: dict[str, list[str | None] | pa.Array] = {
         "origin": ["source"] * n, "split": [source_split] * n, "group": [None] * n, "time": [None] * n,
-        "rejected": [None] * n,
+        "rejected": [None] * n, "target": [BELONGS] * n,
     }  # fmt: skip
     out["id"] = _numbered_ids(chunk, own)
     refused: dict[int, str] = {}
@@ -179,7 +183,7 @@ def _read_typed_targets(settings: _ReadSettings, chunk: Chunk, column: str, refu
     """The targets of a column where they are no plain texts, in their one spelling."""
     match settings.target:
         case "number":
-            return _read_numbers(chunk, column, refused)
+            return _read_numbers(chunk, column, settings.least, refused)
         case "labels":
             return _read_label_sets(chunk, column, settings.data.label_separator, refused)
         case "answer":
@@ -187,8 +191,8 @@ def _read_typed_targets(settings: _ReadSettings, chunk: Chunk, column: str, refu
     return None
 
 
-def _read_numbers(chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None]:
-    """The numbers of a column as text; a cell that is none becomes null, and its row is refused."""
+def _read_numbers(chunk: Chunk, column: str, least: float, refused: dict[int, str]) -> list[str | None]:
+    """The numbers of a column as text; a cell that is none, or less than `least`, becomes null, and its row is refused."""
     numbers: list[str | None] = []
     for index, value in enumerate(chunk.columns[column]):
         try:
@@ -196,6 +200,10 @@ def _read_numbers(chunk: Chunk, column: str, refused: dict[int, str]) -> list[st
         except ValueError:
             numbers.append(None)
             refused[index] = f"its `{column}` is no number, but of the form {cell_shape(str(value))!r}: write {FORM}"
+            continue
+        if (number := numbers[-1]) is not None and float(number) < least:
+            numbers[-1] = None
+            refused[index] = f"its `{column}` is less than {least:g}, the least that there is"
     return numbers
 
 

@@ -18,6 +18,7 @@ from tasks.common.workspace import workspace, world_faults
 from tasks.data.feedback import as_canonical, sets_spelled_as_known, spelled_as_known
 from tasks.data.label_sets import all_labels
 from tasks.data.preparation.canonical import canonical_parts, source_places
+from tasks.data.preparation.query_groups import group_by_query
 from tasks.data.redaction.key import redaction_key
 from tasks.data.redaction.pseudonyms import PSEUDONYM
 from tasks.data.redaction.redact import Redactor
@@ -102,6 +103,7 @@ def load_source(
         for part in canonical_parts(data, problem, schema, redactor):
             inside = _in_window(part.rows, data.window)
             rows_inside = part.rows if inside.all() else part.rows.filter(pa.array(inside))
+            rows_inside = _with_groups(rows_inside, data, problem, redactor)
             writer.write_batch(rows_inside)
             unusable |= {rows_written + int(inside[:i].sum()): reason for i, reason in part.refused.items() if inside[i]}
             rows_read, rows_written = rows_read + part.rows.num_rows, rows_written + rows_inside.num_rows
@@ -113,6 +115,7 @@ def load_source(
         for batch in as_canonical(feedback, schema) if feedback else ():
             rows_read += batch.num_rows
             whole = _respell_labels(batch, labels, redactor, sets=facts.has_label_sets) if classifies else batch
+            whole = _with_groups(whole, data, problem, redactor)
             writer.write_batch(whole.filter(pa.array(_in_window(whole, data.window))))
     rows = Dataset.from_file(str(target))
     if len(rows) == 0:
@@ -121,6 +124,11 @@ def load_source(
         )
     _check_ids(rows, data, problem, redactor)
     return RawRows(rows, folder, problem, rows_read - len(rows), feedback, frozenset(outside - labels), unusable, data.language)
+
+
+def _with_groups(rows: pa.RecordBatch, data: Data, problem: ProblemName, redactor: Redactor | None) -> pa.RecordBatch:
+    """Rows with the groups that their problem has where the config names no column of them."""
+    return group_by_query(rows, redactor) if facts_of(problem).ranks and data.group is None else rows
 
 
 def canonical_schema(slices: Iterable[str], *, pairs: bool = False) -> pa.Schema:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
-_LONGEST_NAMES = 300  # characters
+_LONGEST_NAMES = 300
 _NO_TIME = np.iinfo(np.int64).min
 
 
@@ -215,9 +215,8 @@ def _conflicts(
     aside = {}
     for i in mixed:
         if not (as_given and split[i] == TEST) and (split[i] == TRAIN or contested[i]):
-            labels_there = by_text[marks.text[i].tobytes()]
-            names = ", ".join(f"`{label}`" for label in sorted(labels_there))
-            aside[int(i)] = f"the same text is labelled {names if len(names) <= _LONGEST_NAMES else f'in {len(labels_there)} ways'}"
+            names = ", ".join(f"`{label}`" for label in sorted(by_text[marks.text[i].tobytes()]))
+            aside[int(i)] = f"the same text is labelled {names if len(names) <= _LONGEST_NAMES else 'in several ways'}"
     fate[list(aside)] = QUARANTINED
     return aside
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ProblemFacts, facts_of
-from tasks.data.answers import context_of
 from tasks.data.language_codes import OTHER, told_apart
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
 from tasks.data.preparation.answer_rows import context_groups, prepare_answers, weighted_words
@@ -131,15 +130,15 @@ class _PreparationPass:
         raw = [text or "" for text in columns["text"]]
         plain, texts, targets, unusable = self._prepare_texts(raw, columns["target"])
         if self.facts.finds_answers:
-            columns["group"] = context_groups(columns["group"], texts)
+            columns["group"] = context_groups(groups, raw, texts)
         out = {"text": texts, "target": targets, "group": self._redact_distinct(columns["group"])}
         answers = targets
         if "rejected" in batch.column_names:
             out["rejected"] = rejected = self._redact_answers(batch.column("rejected").to_pylist())
-            self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
+            if self.layout:  # else it is a text that may be missing
+                self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
-        where = [context_of(text) for text in raw] if self.facts.finds_answers else raw
-        self.marks.position[first:last] = [split_position(text, group) for text, group in zip(where, groups, strict=True)]
+        self.marks.position[first:last] = [split_position(text, group) for text, group in zip(raw, groups, strict=True)]
         self._fill_marks(slice(first, last), texts, targets, columns["group"], columns["split"])
         self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
@@ -12,8 +12,9 @@ from configs.schema.problem_defaults import DEFAULTS
 from configs.schema.problems import FACTS
 from tasks.data.proposal.chat_role import MESSAGES
 from tasks.data.proposal.column_facts import ColumnFacts
-from tasks.data.proposal.roles import Role, other_roles_of, roles_of, stand_in
-from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time
+from tasks.data.proposal.pair_roles import pair_roles, second_text
+from tasks.data.proposal.roles import LEAST_OF_PAIR, Role, other_roles_of, roles_of, stand_in
+from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time, shares_values
 from tasks.data.sources.chunk import shown_name
 
 MOST_CANDIDATES = 6  # columns for one role whose combinations are weighed
@@ -23,7 +24,6 @@ WEAK = 0.4  # a score below is a weak guess
 USUAL = 1.02  # times what the cells say: for a column of the very name that a problem expects
 FOUND = 1.25  # times what names and cells say: answers that stand in their contexts row by row are no accident
 LEAST = 0.05  # a lower score is no fit at all
-LEAST_OF_PAIR = 0.1  # how well the second of two texts has to fit
 LONG_TEXT = 100  # words of a prompt from which a problem for long texts fits
 SHORTER = 0.5  # the share of a prompt's words that a summary of it has at the most
 
@@ -104,7 +104,7 @@ def choose_columns(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) 
     """The columns that fit the roles of a problem best together; None where there are none for each."""
     if candidate.facts.reads_messages and (conversations := _choose_conversations(columns, candidate)):
         return conversations
-    ways = [roles for roles in (roles_of(candidate.facts), other_roles_of(candidate.facts)) if roles]
+    ways = [roles for roles in (pair_roles(candidate.facts) or roles_of(candidate.facts), other_roles_of(candidate.facts)) if roles]
     choices = [choice for roles in ways if (choice := _choose_for_roles(columns, candidate, roles)) is not None]
     return max(choices, key=lambda choice: choice.score, default=None)
 
@@ -123,7 +123,12 @@ def _choose_for_roles(columns: Sequence[ColumnFacts], candidate: ProblemCandidat
     if best is None or best[0] < LEAST:
         return None
     picked = dict(zip((role.setting for role in roles), best[1], strict=True))
-    if candidate.facts.reads_pairs:
+    if candidate.facts.needs_pairs:
+        free = [column for column in columns if column not in list(picked.values())[1:]]
+        if not (pair := second_text(candidate.facts, picked[roles[0].setting], free)):
+            return None
+        picked |= pair
+    elif candidate.facts.reads_pairs:
         picked |= _pair_of_texts(columns, picked, roles[0])
     names = {column.name for column in picked.values()}
     others = {
@@ -174,6 +179,14 @@ def choose_row_columns(columns: Sequence[ColumnFacts], taken: Iterable[str]) -> 
         foreign_time=next((column.name for column in free if column.times == "foreign"), None),
         rounded_id=next((column.name for column in rounded), None),
     )
+
+
+def with_context_group(rows: RowColumns, choice: ProblemChoice) -> RowColumns:
+    """The columns of rows, with the context as their group where questions share contexts: none is trained on and tested on."""
+    context = choice.columns.get("context")
+    if rows.group is not None or context is None or not shares_values(context):
+        return rows
+    return replace(rows, group=context)
 
 
 def _rank_columns(columns: Sequence[ColumnFacts], role: Role, usual: object) -> list[tuple[float, ColumnFacts]]:

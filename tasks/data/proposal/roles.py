@@ -15,6 +15,7 @@ from tasks.data.proposal.column_names import LAST, match_name
 from tasks.data.proposal.row_roles import is_id_name
 
 MOST_LABELS = 1_000
+LEAST_OF_PAIR = 0.1  # how well the second of two texts has to fit
 LONG_LABEL = 8  # words: longer cells are answers, not names of classes
 _SLICES = (
     "language", "lang", "region", "country", "channel", "source", "platform", "version", "split", "location", "timezone",
@@ -134,7 +135,8 @@ def stand_in(answers: ColumnFacts, context: ColumnFacts) -> bool:
     return answers.answers >= 0.9 or context.name in answers.stands_in
 
 
-def _describe_texts(column: ColumnFacts) -> str:
+def describe_texts(column: ColumnFacts) -> str:
+    """What was seen of a column of texts."""
     return f"texts of {column.words:.0f} words" if column.words >= 2 else "words"
 
 
@@ -147,7 +149,7 @@ TEXT = Role(
         "beschreibung", "kommentar", "inhalt", "frage", "anfrage", "meldung", "satz", "rezension", "beschwerde", "texte", "texto",
     ),
     fits_text,
-    _describe_texts,
+    describe_texts,
     0.6,
 )  # fmt: skip
 LABEL = Role(
@@ -206,7 +208,7 @@ PROMPT = Role(
         "request", "frage", "quelle", "artikel", "dokument", "eingabe", "anweisung", "wort", "en", "english",
     ),
     fits_answer,
-    _describe_texts,
+    describe_texts,
     0.4,
 )  # fmt: skip
 COMPLETION = Role(
@@ -217,7 +219,7 @@ COMPLETION = Role(
         *get_args(ProblemName),  # a column of answers is often called by what they are, such as a translation
     ),
     fits_answer,
-    _describe_texts,
+    describe_texts,
     0.4,
 )  # fmt: skip
 
@@ -225,7 +227,7 @@ QUESTION = Role(
     "question",
     ("question", "query", "ask", "frage", "anfrage", "questionnaire", "pregunta"),
     fits_question,
-    _describe_texts,
+    describe_texts,
     0.6,
 )
 CONTEXT = Role(
@@ -235,7 +237,7 @@ CONTEXT = Role(
         "absatz", "dokument", "beschreibung",
     ),
     fits_context,
-    _describe_texts,
+    describe_texts,
     0.6,
 )  # fmt: skip
 ANSWERS = Role(

@@ -47,8 +47,12 @@ def fits_group(column: ColumnFacts) -> float:
     """Names or numbers of persons or threads that repeat: at least ten, none with more than a fifth of the rows."""
     parts = _without_naming_words(column.name)
     named = match_name(parts, _GROUP_NAMES)
-    repeats = column.cells >= 1.1 * column.distinct and column.distinct >= 10 and column.commonest <= 0.2
-    return named if named >= 0.8 and repeats and column.filled >= 0.9 and column.longest <= 100 else 0.0
+    return named if named >= 0.8 and shares_values(column) and column.filled >= 0.9 and column.longest <= 100 else 0.0
+
+
+def shares_values(column: ColumnFacts) -> bool:
+    """Whether rows share values, of which there are at least ten, none in more than a fifth of the rows."""
+    return column.cells >= 1.1 * column.distinct and column.distinct >= 10 and column.commonest <= 0.2
 
 
 def fits_time(column: ColumnFacts) -> float:

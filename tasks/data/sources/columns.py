@@ -12,8 +12,9 @@ def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     facts = facts_of(problem)
     target = data.tags or getattr(data, facts.target_column) or facts.target_column
     targets = {"target": target} if isinstance(target, str) else {f"{INDICATOR}{name}": name for name in target}
-    names = {"text": input_column(data, problem), **targets, "rejected": data.rejected}
-    names |= {"text_pair": getattr(data, facts.pair_column)}
+    targets = {} if facts.pairs_belong else targets
+    others = {"rejected": data.rejected or data.negative, "text_pair": getattr(data, facts.pair_column)}
+    names = {"text": input_column(data, problem), **targets, **others}
     if data.messages is not None:
         names = {"messages": data.messages, "rejected": data.rejected}
     names |= {"id": data.id, "time": data.time, "group": data.group}

@@ -189,7 +189,8 @@ def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Num
     examples, held_out = (job.objective.encode_rows(tokenizer, spec, frame) for frame in (material.rows, material.held_out))
     held_out.sort(key=lambda row: len(row["input_ids"]))  # batches of like length: their order is no matter
     lengths = [len(row["input_ids"]) for row in examples]
-    check_fits(outline_network(spec, material.base), micro * job.objective.sequences_per_row, max(lengths), how)
+    sequences = micro * job.objective.sequences_per_row * problem_of(spec.problem).sequences_per_row
+    check_fits(outline_network(spec, material.base), sequences, max(lengths), how)
     network = build_network(spec, material.base, moved)
     if job.start is not None:
         refuse_blind(network)

@@ -75,7 +75,10 @@ def _fit_ridge(features: csr_matrix | NDArray[Any], train: Floats, test_features
     """
     from sklearn.linear_model import Ridge
 
-    targets = cut_outliers(train)
+    cut = cut_outliers(train)
+    middle = float(np.median(cut))
+    unit = float(np.abs(cut - middle).mean()) or 1.0
+    targets = (cut - middle) / unit  # the fit is in the features' single precision
     order = np.random.default_rng(seed).permutation(len(train))
     held_back, fitted = np.split(order, [max(1, round(HELD_BACK * len(train)))])
     errors = []
@@ -84,4 +87,4 @@ def _fit_ridge(features: csr_matrix | NDArray[Any], train: Floats, test_features
         model = Ridge(alpha=penalty, random_state=seed).fit(features[own], targets[own])
         errors.append(float(np.abs(model.predict(features[held_back]) - targets[held_back]).mean()))
     best = Ridge(alpha=PENALTIES[int(np.argmin(errors))], random_state=seed).fit(features, targets)
-    return np.asarray(best.predict(test_features), dtype=np.float64)
+    return np.asarray(best.predict(test_features), dtype=np.float64) * unit + middle

@@ -227,6 +227,7 @@ class ReportData:
     training: str = ""  # a sentence: which epoch's weights these are, at what rate and temperature
     data: DataSummary | None = None
     errors: tuple[rows.WorstError, ...] = ()
+    misranked: tuple[rows.Misranked, ...] = ()
     generations: tuple[rows.Generation, ...] = ()
     numbers: rows.NumberFit | None = None
     answers: rows.AnswerFit | None = None

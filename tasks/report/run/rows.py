@@ -78,6 +78,20 @@ class WorstError:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Misranked:
+    """A text whose first right partner has a `rank` of its own, from 1, and what stands first before it; empty where that is right.
+
+    All are texts of the snapshot, redacted.
+    """
+
+    id: str
+    text: str
+    rank: int
+    right: str
+    before: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generation:
     """An answer. `log_likelihood`: of the reference, the mean of its tokens in nats; the worst answers are chosen by it."""
 

@@ -77,13 +77,23 @@ class Writer:
             raise InputError(f"the conversation {fault}")
         views = self.network.spec.read([message["content"] for message in messages])
         for place, view in enumerate(views):
-            if mark := next((mark for mark in self.marks if mark in view), None):
+            if mark := self._mark_in(view):
                 raise InputError(f"messages.{place}.content holds `{mark}`, a mark of the model's own: leave it out")
         read = [{**message, "content": view} for message, view in zip(messages, views, strict=True)]
         ids = self.source(render_messages(self.source, read), add_special_tokens=False)["input_ids"]
         if self.network.spec.messages:
             return Prompt(write_turns(Turn(message["role"], message["content"]) for message in messages), tuple(ids))
         return Prompt(self._without_begin(render_messages(self.source, messages)), tuple(ids))
+
+    def _mark_in(self, view: str) -> str | None:
+        """A mark of the tokenizer's own that a text would be read to hold: some are found in other spellings too."""
+        if not self.marks:
+            return None
+        if mark := next((mark for mark in self.marks if mark in view), None):
+            return mark
+        tokens, unknown = self.source.added_tokens_decoder, self.source.unk_token_id
+        ids = self.source(view, add_special_tokens=False)["input_ids"]
+        return next((tokens[each].content for each in ids if each in tokens and tokens[each].special and each != unknown), None)
 
     def _without_begin(self, rendered: str) -> str:
         """A rendered chat as a prompt of the same tokens: the mark of its beginning is put there when it is tokenized."""

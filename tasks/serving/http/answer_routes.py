@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -34,50 +36,68 @@ class AnswerRoutes:
 
     async def predict(self, request: Request) -> Response:
         """Answer one text, or many, with the champion."""
-        began = time.perf_counter()
         questions = self.runtime.messages.questions
         question = parse_body(questions.adapter, await self.runtime.request_body(request), questions.expected)
         single = isinstance(question, questions.One)
-        texts = questions.inputs_of(question)
-        for place, text in enumerate(texts):
-            if reason := unusable_reason(text):
-                raise Refusal(422, f"the text {reason}", questions.place_of(question, place), "send a text that says something")
-        caller: Caller = request.scope[CALLER]
-        with self.runtime.quotas.texts(caller, texts) if self.runtime.quotas else nullcontext():
-            version, results = await self._answer_in_time(request, texts)
-        predictions = [prediction for prediction in results if prediction is not None]
-        if len(predictions) < len(results):
-            where = questions.place_of(question, results.index(None))
-            raise Refusal(422, OVER_BUDGET, where, "leave it out, or send a part of it: nothing of this request was logged")
-        ids = [new_id() for _ in predictions]
-        self.runtime.log_answers(ids, version, predictions, began)
-        self.runtime.watch.answers.labels(version).inc(len(predictions))
-        self.runtime.watch.seconds.observe(time.perf_counter() - began)
+        asked = questions.inputs_of(question)
+        version, ids, predictions = await self.answer_texts(request, asked, lambda place: questions.place_of(question, place))
         if single:
-            return json_response({**self._answer_body(ids[0], predictions[0], texts[0]), "version": version})
+            return json_response({**self._answer_body(ids[0], predictions[0], asked[0]), "version": version})
         answers = [
             {**self._answer_body(answer_id, prediction, text), "version": version}
-            for answer_id, prediction, text in zip(ids, predictions, texts, strict=True)
+            for answer_id, prediction, text in zip(ids, predictions, asked, strict=True)
         ]
         return json_response({"answers": answers, "version": version})
 
-    async def _answer_in_time(self, request: Request, texts: list[str]) -> tuple[str, list[Prediction | None]]:
+    async def answer_texts(
+        self, request: Request, texts: list[str], where: Callable[[int], str], *, by: Callable[[Any], Any] = lambda model: model,
+        is_logged: bool = True,
+    ) -> tuple[str, list[str], list[Prediction]]:  # fmt: skip
+        """The version, and for each text the id and the answer by `by` of the champion; `where` is the place of a text in the body.
+
+        What was answered is counted, and where `is_logged` kept in the traffic log. Refusal where a text cannot be answered.
+        """
+        began = time.perf_counter()
+        for place, text in enumerate(texts):
+            if reason := unusable_reason(text):
+                raise Refusal(422, f"the text {reason}", where(place), "send a text that says something")
+        caller: Caller = request.scope[CALLER]
+        path: str = request.scope["path"]
+        with self.runtime.quotas.texts(caller, texts, path) if self.runtime.quotas else nullcontext():
+            version, results = await self._answer_in_time(request, texts, by)
+        predictions = [prediction for prediction in results if prediction is not None]
+        if len(predictions) < len(results):
+            remedy = "leave it out, or send a part of it: nothing of this request was logged"
+            raise Refusal(422, OVER_BUDGET, where(results.index(None)), remedy)
+        ids = [new_id() for _ in predictions]
+        if is_logged:
+            self.runtime.log_answers(ids, version, predictions, began)
+        self.runtime.watch.answers.labels(version).inc(len(predictions))
+        self.runtime.watch.seconds.observe(time.perf_counter() - began)
+        return version, ids, predictions
+
+    async def _answer_in_time(
+        self, request: Request, texts: list[str], by: Callable[[Any], Any]
+    ) -> tuple[str, list[Prediction | None]]:
         """The version and its answers, None for a text over its budget; given up in time, and where the caller is gone."""
+        path: str = request.scope["path"]
         try:
             async with asyncio.timeout(self.settings.timeout_seconds):
-                return await while_connected(request, self._predict_texts(texts, request.scope[CALLER]))
+                return await while_connected(request, self._predict_texts(texts, request.scope[CALLER], by))
         except TimeoutError:
-            raise self.runtime.late_refusal("/predict", "ask again later or with fewer texts") from None
+            raise self.runtime.late_refusal(path, "ask again later or with fewer texts") from None
         except ClientDisconnect:
-            raise Refusal(499, "the caller has gone", "/predict", "stay until the answer") from None
+            raise Refusal(499, "the caller has gone", path, "stay until the answer") from None
         except (QueueFull, NoModel, ModelFailure, InfraError) as error:
-            raise self.runtime.refusal_for(error, "/predict") from None
+            raise self.runtime.refusal_for(error, path) from None
 
-    async def _predict_texts(self, texts: list[str], caller: Caller) -> tuple[str, list[Prediction | None]]:
+    async def _predict_texts(
+        self, texts: list[str], caller: Caller, by: Callable[[Any], Any]
+    ) -> tuple[str, list[Prediction | None]]:
         """Prepared and answered by the version that is current now."""
-        model = self.service.champion.current
-        if model is None:
+        if self.service.champion.current is None:
             raise NoModel
+        model = by(self.service.champion.current)
         ready = await self.runtime.preparer.prepare(model.recipe, texts, caller.name)
         if None in ready:  # refused as a whole, so that nothing of it is asked
             return model.version, [None if text is None else Prediction(text, "", None) for text in ready]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat, StringConstraints
+from pydantic import Field, StringConstraints
 
 from configs.schema import ProblemName, facts_of
+from tasks.data.numbers import LARGEST
 from tasks.serving.http.span_messages import corrected_spans
 from tasks.serving.http.strict_model import make_model
 
@@ -25,7 +26,7 @@ def feedback_type(problem: ProblemName, max_characters: int) -> Any:
         "label": ("The right label.", label),
         "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
         "spans": ("The right spans, in the text that was answered.", corrected_spans(max_characters)),
-        "number": ("The right number.", FiniteFloat),
+        "number": ("The right number.", Annotated[float, Field(ge=-LARGEST, le=LARGEST)]),
         "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
         "answer": (
             "The right answer as it stands in the context, with the character where it starts if it stands there more than once; "

@@ -135,6 +135,8 @@ def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
 def _remedy_of(fault: Any) -> str | None:
     """What to send instead of what is well formed and too large; a label has its own bound, that no setting moves."""
     most = fault.get("ctx", {}).get("max_length")
+    if fault["type"] == "too_long" and "entities" in fault["loc"]:
+        return f"send at most {most:,} spans of a text"
     if fault["type"] == "too_long":
         return f"send at most {most:,} texts at once, or raise serving.max_rows"
     if fault["type"] == "string_too_long" and fault["loc"][0] == "label":

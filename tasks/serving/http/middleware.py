@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # Which role opens what. Probes carry no keys: /health and /ready answer all, and /ready tells details to `metrics` alone.
 NEEDS: dict[str, Role] = {"/predict": "ask", "/feedback": "feedback", "/audit": "audit", "/metrics": "metrics"}
 WRITING: dict[str, Role] = {"/v1/completions": "ask", "/v1/chat/completions": "ask", "/v1/models": "ask"}  # where texts are written
+PAIRS: dict[str, Role] = {"/rerank": "ask", "/embed": "ask", "/v1/embeddings": "ask"}  # of models that read two texts
+ROLES = NEEDS | WRITING | PAIRS
 OPEN = frozenset({"/health", "/ready"})
 ANY_KEY = frozenset({"/openapi.json"})
 PATHS = OPEN | ANY_KEY | NEEDS.keys()
@@ -48,9 +51,9 @@ def lacks_role(role: Role, where: str) -> Refusal:
 class AccessMiddleware:
     """ASGI middleware. Nothing of a body is read before its sender is known."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: Counter, writes: bool = False) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: Counter, more: Iterable[str] = ()) -> None:
         self.app, self.keys, self.requests = app, keys, requests
-        self.paths = PATHS | WRITING.keys() if writes else PATHS
+        self.paths = PATHS | frozenset(more)  # of paths that are there for some problems alone
         self.keyless_caller = keyless_caller(local)
         self.strangers = not (local and not keys)  # without keys this machine's own names are what keeps a browser's pages out
 
@@ -91,7 +94,7 @@ class AccessMiddleware:
         if caller is None:
             remedy = f"send `Authorization: Bearer KEY` with one of the keys in the service's {VARIABLE}"
             return Refusal(401, "no valid API key", "header Authorization", remedy, {"WWW-Authenticate": "Bearer"})
-        role = NEEDS.get(path) or WRITING.get(path)
+        role = ROLES.get(path)
         return None if role is None or role in caller.roles else lacks_role(role, path)
 
 

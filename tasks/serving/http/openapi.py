@@ -11,10 +11,13 @@ from configs.schema import facts_of
 from tasks.serving.http.answer_types import DrawnAnswers
 from tasks.serving.http.auth import Keys
 from tasks.serving.http.messages import Alive, FaultAnswer, FeedbackTaken, Messages, Readiness, Ready
-from tasks.serving.http.middleware import NEEDS, OPEN, WRITING
+from tasks.serving.http.middleware import OPEN, ROLES
+from tasks.serving.http.openai.embeddings import EmbeddingList, EmbeddingRequest
 from tasks.serving.http.openai.faults import PREFIX, OpenAIFaultAnswer
 from tasks.serving.http.openai.requests import ChatRequest, CompletionRequest
 from tasks.serving.http.openai.responses import ChatCompletion, Completion, ModelList
+from tasks.serving.http.pair_messages import Ranking, Vector, Vectors
+from tasks.serving.http.runtime import Runtime
 
 SPANS = {"text": "Ada wrote to us.", "entities": [{"label": "PERSON", "start": 0, "end": 3}]}
 FAULTS = {
@@ -37,9 +40,10 @@ REFUSED = {
     "/predict": (400, 408, 413, 415, 422, 500, 503, 504),
     "/feedback": (400, 408, 409, 413, 415, 422, 500, 503, 504),
     "/audit": (409, 422, 500, 503, 504),
-    **dict.fromkeys(WRITTEN, (400, 404, 408, 413, 415, 500, 503, 504)),
+    **dict.fromkeys(("/rerank", "/embed"), (400, 408, 413, 415, 422, 500, 503, 504)),
+    **dict.fromkeys((*WRITTEN, "/v1/embeddings"), (400, 404, 408, 413, 415, 500, 503, 504)),
 }
-LIMITED = dict.fromkeys(("/predict", "/feedback", *WRITTEN), (429,))
+LIMITED = dict.fromkeys(("/predict", "/feedback", "/rerank", "/embed", "/v1/embeddings", *WRITTEN), (429,))
 SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
 RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
 STREAMED = {  # beside the answer that comes at once
@@ -49,7 +53,7 @@ STREAMED = {  # beside the answer that comes at once
 HEX = "5f0c1a5ed3a84c1c9a54e1d7c0b1f2a3"
 
 
-def describe_path(path: str, name: str, messages: Messages, keys: Keys, local: bool) -> dict[str, Any]:
+def describe_path(path: str, name: str, runtime: Runtime, keys: Keys, local: bool) -> dict[str, Any]:
     """The arguments of `add_api_route` for a path of the service of that name, beside its method."""
     locked = bool(keys) and path not in OPEN
     refused = _refusal_statuses(path, keys, local)
@@ -58,9 +62,9 @@ def describe_path(path: str, name: str, messages: Messages, keys: Keys, local: b
         "response_model": None,
         "response_class": Response,  # of no type of its own: a model is JSON, what is not says so
         "status_code": 202 if path == "/feedback" else 200,
-        "responses": {**_answer_responses(path, messages), **_fault_responses(path, *refused, *REFUSED.get(path, ()))},
+        "responses": {**_answer_responses(path, runtime.messages), **_fault_responses(path, *refused, *REFUSED.get(path, ()))},
         "description": _role_sentence(path) if keys else None,
-        "openapi_extra": {**_request_body(path, name, messages), **security},
+        "openapi_extra": {**_request_body(path, name, runtime), **security},
     }
 
 
@@ -75,7 +79,7 @@ def _role_sentence(path: str) -> str | None:
     """The roles that a key needs for a path, as a sentence."""
     if path == "/ready":
         return "Anybody learns whether a version answers; a key with the role `metrics` the rest."
-    role = NEEDS.get(path) or WRITING.get(path)
+    role = ROLES.get(path)
     more = "; with source `audit` the role `audit` too" if path == "/feedback" else ""
     return f"Wants a key with the role `{role}`{more}." if role else None
 
@@ -101,6 +105,12 @@ def _answer_responses(path: str, messages: Messages) -> dict[int, dict[str, obje
             return {200: {"model": ChatCompletion, **STREAMED}}
         case "/v1/models":
             return {200: {"model": ModelList}}
+        case "/rerank":
+            return {200: {"model": Ranking}}
+        case "/embed":
+            return {200: {"model": Vector | Vectors}}
+        case "/v1/embeddings":
+            return {200: {"model": EmbeddingList}}
         case "/metrics":
             return {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
     return {}
@@ -112,8 +122,16 @@ def _fault_responses(path: str, *statuses: int) -> dict[int, dict[str, object]]:
     return {status: {"model": form, "description": faults[status], **later.get(status, {})} for status in statuses}
 
 
-def _request_body(path: str, name: str, messages: Messages) -> dict[str, object]:
+def _request_body(path: str, name: str, runtime: Runtime) -> dict[str, object]:
+    messages, pairs = runtime.messages, runtime.pair_messages
+    first, second = facts_of(messages.problem).examples
     match path:
+        case "/rerank":
+            return _describe_body(pairs.rerank, {"documents": {"query": first, "documents": [second, first], "top_n": 1}})
+        case "/embed":
+            return _describe_body(pairs.embed, {"one": {"text": first}, "many": {"texts": [first, second]}})
+        case "/v1/embeddings":
+            return _describe_body(TypeAdapter(EmbeddingRequest), {"many": {"model": name, "input": [first, second]}})
         case "/predict":
             return _describe_body(messages.questions.adapter, {**messages.questions.examples})
         case "/feedback":

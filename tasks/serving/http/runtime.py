@@ -28,6 +28,7 @@ from tasks.serving.http.auth import Keys
 from tasks.serving.http.messages import Messages, Refusal
 from tasks.serving.http.metrics import ServiceMetrics
 from tasks.serving.http.middleware import read_body
+from tasks.serving.http.pair_messages import PairMessages
 from tasks.serving.http.questions import Inputs
 from tasks.serving.http.quotas import Quotas
 from tasks.serving.text_preparation import Preparer, Submit
@@ -89,6 +90,7 @@ class Runtime:
         settings = service.settings
         self.service, self.settings = service, settings
         self.messages = Messages(service.problem, settings.max_rows, service.max_characters, service.inputs)
+        self.pair_messages = PairMessages(service.problem, settings.max_rows, service.max_characters)
         self.watch = ServiceMetrics(
             service.name,
             lambda: service.champion.standing,

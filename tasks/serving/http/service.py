@@ -11,14 +11,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from configs.schema import facts_of
 from tasks.serving.http.answer_routes import AnswerRoutes
 from tasks.serving.http.feedback_routes import FeedbackRoutes
 from tasks.serving.http.messages import Refusal
 from tasks.serving.http.middleware import AccessMiddleware, refusal_response
 from tasks.serving.http.openai.paths import CHATS, COMPLETIONS, MODELS, OpenAIPaths
 from tasks.serving.http.openapi import SCHEMES, describe_path
+from tasks.serving.http.pair_routes import EMBED, EMBEDDINGS, RERANK, PairRoutes
 from tasks.serving.http.runtime import Runtime, Service
 from tasks.serving.http.status_routes import StatusRoutes
+
+Paths = dict[str, tuple[str, Callable[..., Any]]]
 
 
 def create_app(service: Service) -> FastAPI:
@@ -33,30 +37,39 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
         lifespan=runtime.life,
     )
-    app.add_middleware(
-        AccessMiddleware, keys=service.keys, local=service.local, requests=runtime.watch.requests, writes=runtime.writes_text
-    )
+    more = _further_paths(runtime, answers)
+    requests = runtime.watch.requests
+    app.add_middleware(AccessMiddleware, keys=service.keys, local=service.local, requests=requests, more=tuple(more))
     app.add_exception_handler(Refusal, _answer_refusal)
     app.add_exception_handler(RequestValidationError, _answer_unreadable)
     app.add_exception_handler(HTTPException, _answer_not_found)
     app.add_exception_handler(Exception, _answer_failure)
-    paths: dict[str, tuple[str, Callable[..., Any]]] = {
+    paths: Paths = {
         "/predict": ("POST", answers.predict),
         "/feedback": ("POST", feedback.feedback),
         "/audit": ("GET", feedback.audit),
         "/health": ("GET", status.health),
         "/ready": ("GET", status.ready),
         "/metrics": ("GET", status.metrics),
+        **more,
     }
-    if runtime.writes_text:
-        openai = OpenAIPaths(runtime)
-        paths |= {COMPLETIONS: ("POST", openai.completions), CHATS: ("POST", openai.chats), MODELS: ("GET", openai.models)}
     for path, (method, answer) in paths.items():
-        described = describe_path(path, service.name, runtime.messages, service.keys, service.local)
+        described = describe_path(path, service.name, runtime, service.keys, service.local)
         app.add_api_route(path, answer, methods=[method], **described)
     if service.keys:
         app.openapi()["components"]["securitySchemes"] = SCHEMES  # FastAPI writes the page once
     return app
+
+
+def _further_paths(runtime: Runtime, answers: AnswerRoutes) -> Paths:
+    """The paths that only models of some problems have."""
+    facts, openai, pairs = facts_of(runtime.service.problem), OpenAIPaths(runtime), PairRoutes(answers)
+    models: Paths = {MODELS: ("GET", openai.models)}
+    if facts.writes_text:
+        return {COMPLETIONS: ("POST", openai.completions), CHATS: ("POST", openai.chats), **models}
+    if facts.embeds:
+        return {EMBED: ("POST", pairs.embed), EMBEDDINGS: ("POST", pairs.embeddings), **models}
+    return {RERANK: ("POST", pairs.rerank)} if facts.ranks else {}
 
 
 async def _answer_refusal(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from configs.schema.problems import FACTS
-from tasks.data.proposal.choose import candidates, choose_problem, choose_row_columns
+from tasks.data.proposal.choose import candidates, choose_problem, choose_row_columns, with_context_group
 from tasks.data.proposal.column_facts import describe_columns
 from tasks.data.proposal.column_names import ENDING, EXACT, LAST, PART, match_name, name_parts
 from tasks.data.proposal.roles import roles_of
@@ -72,6 +72,18 @@ FITTING = [
     ),
     ({"a": texts(90, 3), "b": ["O X X", "O O O", "X O Y"] * 30}, "token-classification", "a", "b"),
     ({"english": texts(90, 9), "german": texts(90, 9, 1)}, "text-generation", "english", "german"),
+    (
+        {"document": texts(90, 9, 2), "query": texts(6, 3, 1) * 15, "relevance": [0, 0, 1] * 30},
+        "text-ranking",
+        "query",
+        "relevance",
+    ),
+    (
+        {"sentence1": texts(90, 9), "sentence2": texts(90, 9, 1), "score": [n % 11 / 2 for n in range(90)]},
+        "sentence-similarity",
+        "sentence1",
+        "score",
+    ),
     ({"document": texts(90, 9), "summary": texts(90, 3, 1)}, "summarization", "document", "summary"),
     ({"article": texts(90, 150), "highlights": texts(90, 12, 1)}, "summarization", "article", "highlights"),
 ]
@@ -80,7 +92,16 @@ FITTING = [
 @pytest.mark.parametrize(("columns", "problem", "reads", "says"), FITTING)
 def test_the_problem_and_its_columns_are_those_that_fit_best(columns, problem, reads, says):
     name, taken = chosen(**columns)
-    assert (name, *taken.values()) == (problem, reads, says)
+    assert (name, *(column for setting, column in taken.items() if setting != "text_pair")) == (problem, reads, says)
+    assert ("text_pair" in taken) == FACTS[name].needs_pairs
+
+
+@pytest.mark.parametrize("names", [("anchor", "positive"), ("anchor", "positive", "negative"), ("query", "positive")])
+def test_pairs_that_belong_together_are_known_by_their_names(names):
+    columns = {name: texts(90, 9, seed) for seed, name in enumerate(names)}
+    settings = ("text", "text_pair", "negative")[: len(names)]
+    assert chosen(**columns) == ("text-retrieval", dict(zip(settings, names, strict=True)))
+    assert chosen(query=texts(90, 9), answer=texts(90, 9, 1))[0] == "text-generation"
 
 
 HELD = texts(90, 30)
@@ -103,6 +124,15 @@ def test_answers_that_stand_in_another_column_or_have_their_places_show_question
     assert columns[taken["context"]] is HELD and list(taken) == ["question", "context", "answers"]
     apart = {**columns, taken["answers"]: [f"word{n}" for n in range(90)]}
     assert chosen(**apart)[0] != "question-answering"
+
+
+@pytest.mark.parametrize(("each", "group"), [(1, None), (3, "passage"), (45, None)])
+def test_questions_that_share_contexts_are_grouped_by_them(each, group):
+    shared = [HELD[n // each] for n in range(90)]
+    columns = facts(question=texts(90, 7, 4), passage=shared, answer=[text.split()[3] for text in shared])
+    choice, _ = choose_problem(columns, candidates())
+    rows = with_context_group(choose_row_columns(columns, [column.name for column in choice.columns.values()]), choice)
+    assert choice.candidate.name == "question-answering" and (rows.group and rows.group.name) == group
 
 
 @pytest.mark.parametrize("columns", [{"text": texts(90, 9)}, {"n": list(range(90)), "m": list(range(90))}, {"text": [None] * 9}])

@@ -49,8 +49,9 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
     "reasoning_effort": (),
     "verbosity": (),
     "web_search_options": (),
+    "dimensions": (),
 }
-R = TypeVar("R", bound="WritingRequest")
+R = TypeVar("R", bound="StrictRequest")
 
 
 def _as_list(value: object) -> object:
@@ -88,7 +89,7 @@ Prompts = Annotated[list[str], FailFast(), Field(min_length=1), BeforeValidator(
 Content = Annotated[str, BeforeValidator(_as_content), WithJsonSchema({"anyOf": [TEXT, PARTS]})]
 
 
-class _Strict(BaseModel):
+class StrictRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     @model_validator(mode="before")
@@ -109,11 +110,11 @@ class _Strict(BaseModel):
         return value is None
 
 
-class StreamOptions(_Strict):
+class StreamOptions(StrictRequest):
     include_usage: bool = Field(False, description="a last event says how many tokens were read and written")
 
 
-class WritingRequest(_Strict):
+class WritingRequest(StrictRequest):
     """What completions and chats have in common."""
 
     model: str = Field(description="the model's name, or its name@version")
@@ -142,7 +143,7 @@ class CompletionRequest(WritingRequest):
     prompt: Prompts
 
 
-class Message(_Strict):
+class Message(StrictRequest):
     role: Literal["system", "user", "assistant"]
     content: Content
 
@@ -170,7 +171,7 @@ def read_request(kind: type[R], body: bytes) -> R:
         raise _refusal_of(error, body) from None
     if key := repeated_key(body):
         raise Refusal(422, f"`{key}` is there more than once", f"body.{key}", "send it once")
-    if asked.stream_options is not None and not asked.stream:
+    if isinstance(asked, WritingRequest) and asked.stream_options is not None and not asked.stream:
         raise Refusal(422, "`stream_options` is there without `stream`", "body.stream_options", "leave it out, or stream")
     return asked
 

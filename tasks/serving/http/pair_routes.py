@@ -1,0 +1,84 @@
+"""The paths of models that read two texts: documents in order of their relevance, and vectors of texts, in OpenAI's form too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tasks.serving.batcher import Prediction
+from tasks.serving.embedder import Embedder, unpack_vector
+from tasks.serving.http.messages import Refusal, parse_body
+from tasks.serving.http.openai.embeddings import EmbeddingRequest
+from tasks.serving.http.openai.faults import CodedRefusal
+from tasks.serving.http.openai.requests import read_request
+from tasks.serving.http.runtime import json_response
+
+if TYPE_CHECKING:
+    from tasks.serving.http.answer_routes import AnswerRoutes
+
+RERANK, EMBED, EMBEDDINGS = "/rerank", "/embed", "/v1/embeddings"
+RERANK_QUESTION = '{"query": "...", "documents": ["...", ...]} as application/json'
+EMBED_QUESTION = '{"text": "..."} or {"texts": ["...", ...]} as application/json'
+
+
+class PairRoutes:
+    """Requests that are answered as /predict answers them, in the forms that their callers expect."""
+
+    def __init__(self, answers: AnswerRoutes) -> None:
+        self.answers, self.runtime = answers, answers.runtime
+
+    async def rerank(self, request: Request) -> Response:
+        """Order documents by their relevance to a query, the most relevant first."""
+        messages = self.runtime.pair_messages
+        asked = parse_body(messages.rerank, await self.runtime.request_body(request), RERANK_QUESTION)
+        version, ids, predictions = await self.answers.answer_texts(
+            request, messages.pairs_of(asked), lambda place: f"body.documents.{place}"
+        )
+        scores = [float(prediction.prediction) for prediction in predictions]
+        order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+        results = [{"id": ids[place], "index": place, "relevance_score": scores[place]} for place in order[: asked.top_n]]
+        return json_response({"results": results, "version": version})
+
+    async def embed(self, request: Request) -> Response:
+        """The vectors of one text, or of many, each of length 1. Feedback cannot refer to them, and nothing of them is logged."""
+        asked = parse_body(self.runtime.pair_messages.embed, await self.runtime.request_body(request), EMBED_QUESTION)
+        single = isinstance(asked, self.runtime.pair_messages.OneText)
+        texts = [asked.text] if single else list(asked.texts)
+        where = "body.text" if single else "body.texts.{}"
+        version, vectors = await self._vectors(request, texts, where)
+        numbers = [unpack_vector(vector.prediction) for vector in vectors]
+        return json_response({**({"vector": numbers[0]} if single else {"vectors": numbers}), "version": version})
+
+    async def embeddings(self, request: Request) -> Response:
+        """The same in OpenAI's form."""
+        asked = read_request(EmbeddingRequest, await self.runtime.request_body(request))
+        name, now, most = self.runtime.service.name, self.runtime.service.champion.current, self.runtime.service.max_characters
+        if len(asked.input) > self.runtime.settings.max_rows:
+            reason, remedy = f"{len(asked.input):,} texts are too many", f"send at most {self.runtime.settings.max_rows:,} at once"
+            raise Refusal(422, reason, "body.input", remedy)
+        if (long := next((place for place, text in enumerate(asked.input) if len(text) > most), None)) is not None:
+            raise Refusal(422, f"the text has more than {most:,} characters", f"body.input.{long}", "shorten it, or split it")
+        names = [name, *([f"{name}@{now.version}"] if now is not None else [])]
+        if asked.model not in names:
+            remedy = f"ask for {' or '.join(names)}"
+            raise CodedRefusal(404, f"there is no model `{asked.model}` here", "body.model", remedy, "model_not_found")
+        version, vectors = await self._vectors(request, asked.input, "body.input.{}")
+        packed = asked.encoding_format == "base64"
+        data = [
+            {
+                "object": "embedding",
+                "index": place,
+                "embedding": vector.prediction if packed else unpack_vector(vector.prediction),
+            }
+            for place, vector in enumerate(vectors)
+        ]
+        tokens = int(sum(vector.score or 0.0 for vector in vectors))
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return json_response({"object": "list", "data": data, "model": f"{name}@{version}", "usage": usage})
+
+    async def _vectors(self, request: Request, texts: list[str], where: str) -> tuple[str, list[Prediction]]:
+        """The version, and the packed vector of each text; `where` is a text's place in the body, for its number."""
+        version, _, vectors = await self.answers.answer_texts(request, texts, where.format, by=Embedder, is_logged=False)
+        return version, vectors
