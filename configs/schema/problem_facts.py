@@ -29,15 +29,15 @@ class ProblemFacts:
     """What a problem reads and says.
 
     `target` is what a row has to be answered with: one label of a fixed set, any number of them, any number of spans of the text
-    with a label each, a number, an answer that stands in what is read, or a text. `metrics` are those that pages show. `primary` is
-    the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a model's history
+    with a label each, a number, an answer that stands in what is read, or a text. `metrics` are those that pages show. `primary`
+    is the mean of what the gate compares of rows, which `compared` says in words. `life_metric` is the one that a model's history
     draws. `feedback` is how a person corrects an answer, `examples` are two texts to ask. `reads_pairs`: it may read two texts
-    beside one another. `reads_messages`: it may read conversations. `ranks`: it always does, the first is a query and the second what is ranked for it, by numbers of 0 or more;
-    the rows of a query are one group where the config names no other, and have one score. `embeds`: each text has a vector, and a
-    pair is answered by how alike its two are. `pairs_belong`: every row is a pair that belongs together, so that no column holds
-    targets. `pairs_tokenizers`: targets may have a tokenizer and a language of their own. `continues_text`: answers go on where
-    what was read ends. `family` is the problem whose rows, contract and networks these are, where another's are: the two differ in
-    their defaults and in how texts are scored.
+    beside one another. `reads_messages`: it may read conversations. `ranks`: it always does, the first is a query and the second
+    what is ranked for it, by numbers of 0 or more; the rows of a query are one group where the config names no other, and have one
+    score. `embeds`: each text has a vector, and a pair is answered by how alike its two are. `pairs_belong`: every row is a pair
+    that belongs together, so that no column holds targets. `pairs_tokenizers`: targets may have a tokenizer and a language of
+    their own. `continues_text`: answers go on where what was read ends. `family` is the problem whose rows, contract and networks
+    these are, where another's are: the two differ in their defaults and in how texts are scored.
     """
 
     target: Literal["label", "labels", "spans", "number", "answer", "text"]

@@ -64,8 +64,7 @@ def _run_service(pipeline: Pipeline, home: Home, listening: socket.socket, keys:
     from tasks.serving.text_preparation import Recipe, prepare_texts
 
     preparing = RestartedProcess("tasks.serving.text_preparation")
-    # A first text, so that no request waits for the process's imports.
-    preparing.submit(prepare_texts, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])
+    preparing.submit(prepare_texts, Recipe(False, ("PHONE_NUMBER",)), ["call 030 1234567"])  # no request waits for its imports
     traffic = _open_traffic_log(pipeline, home, preparing) if pipeline.serving.log else None
     service = Service(
         pipeline.name,

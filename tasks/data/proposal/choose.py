@@ -12,8 +12,9 @@ from configs.schema.problem_defaults import DEFAULTS
 from configs.schema.problems import FACTS
 from tasks.data.proposal.chat_role import MESSAGES
 from tasks.data.proposal.column_facts import ColumnFacts
+from tasks.data.proposal.column_fit import stand_in
 from tasks.data.proposal.pair_roles import LEAST_OF_PAIR, pair_roles, second_text
-from tasks.data.proposal.roles import Role, other_roles_of, roles_of, stand_in
+from tasks.data.proposal.roles import Role, other_roles_of, roles_of
 from tasks.data.proposal.row_roles import are_partners, fits_group, fits_id, fits_time, shares_values
 from tasks.data.sources.chunk import shown_name
 

@@ -5,27 +5,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
 from configs.errors import InputError
-from configs.schema import Data
 from tasks.data.answers import names_places
-from tasks.data.label_sets import labels_of, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.messages import share_of_conversations
 from tasks.data.numbers import canonical_number
 from tasks.data.preparation.split import SPLITS
 from tasks.data.proposal.column_names import match_name
 from tasks.data.proposal.sample import RowSample
+from tasks.data.proposal.structured_cells import LOOKED_AT, LabelSetFacts, SpanFacts, describe_sets, describe_spans
 from tasks.data.sources.chunk import Chunk, cell_text
 from tasks.data.sources.times import read_times
-from tasks.data.span_cells import NO_TAG, labels_of_spans, tags_of_words
 
 TIMES = ("time", "date", "timestamp", "datetime", "created", "datum", "zeit", "zeitpunkt", "at", "on", "day", "year", "jahr")
-SEPARATOR: str = Data.model_fields["label_separator"].default
 NUMBER = re.compile(r"[+-]?\d[\d.,]*(?:[eE][+-]?\d+)?%?")
 _ROUNDED = re.compile(r"\d\.?\d*[eE]\+?\d+|\d{16,}\.0")  # a whole number that a float could not hold
 _FULL_DATE = re.compile(r" *\d{4}(?:-|\.\d|\d{4}T)")
@@ -34,37 +30,10 @@ _FOREIGN_TIME = re.compile(
 )
 _WIDE = re.compile("[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # letters of languages that put no spaces
 _WORD = re.compile(r"[^\W\d_]{2,}")
-_LOOKED_AT = 2_000  # cells, evenly spread, whose words are counted
 _LONGEST_LABEL = 200  # characters: longer cells are compared as they are
 _LONGEST_TIME = 60
-_LONGEST_SET = 1_000
 _CONTEXTS = 5  # columns of sentences, the longest ones, that others are looked for in
 _FEW = 4  # cells of which nothing is said
-
-
-@dataclass(frozen=True)
-class LabelSetFacts:
-    """What a column is like as one of sets of labels: the share of rows that can be read so, and of those with several labels.
-
-    `repeats` is how often a label stands on average, `words` how many words the labels have.
-    """
-
-    readable: float
-    several: float
-    distinct: int
-    repeats: float
-    words: float
-
-
-@dataclass(frozen=True)
-class SpanFacts:
-    """What a column is like as one of labelled spans: the shares of filled cells that are lists of spans, of tags, and of words,
-    and how many labels the spans or tags have."""
-
-    spans: float = 0.0
-    tags: float = 0.0
-    words: float = 0.0
-    labels: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,10 +68,10 @@ class ColumnFacts:
     structured: bool
     names_itself: bool
     label_sets: LabelSetFacts | None
-    conversations: float = 0.0
-    answers: float = 0.0
+    spans: SpanFacts
+    conversations: float
+    answers: float
     stands_in: tuple[str, ...] = ()
-    spans: SpanFacts = SpanFacts()
 
     @property
     def cells(self) -> int:
@@ -130,11 +99,11 @@ def describe_columns(sample: RowSample) -> tuple[ColumnFacts, ...]:
 def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
     cells = chunk.columns[name]
     structured = any(_is_structured(cell) for cell in cells)
-    written = [cell for cell in cells if cell is not None and cell != ""][: 2 * _LOOKED_AT : 2]
+    written = [cell for cell in cells if cell is not None and cell != ""][: 2 * LOOKED_AT : 2]
     texts = [None if _is_structured(cell) else cell_text(cell, chunk, name, i) for i, cell in enumerate(cells)]
     filled = [text for text in texts if text is not None and text.strip()]
     counts = Counter(canonical_label(text) if len(text) <= _LONGEST_LABEL else text for text in filled)
-    looked_at = filled[:: max(1, len(filled) // _LOOKED_AT)]
+    looked_at = filled[:: max(1, len(filled) // LOOKED_AT)]
 
     def share(holds: Callable[[str], object]) -> float:
         return sum(bool(holds(text)) for text in looked_at) / max(1, len(looked_at))
@@ -160,28 +129,11 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         times="none" if structured else _form_of_times(name, texts, chunk),
         structured=structured,
         names_itself=name.strip() in counts,
-        label_sets=_describe_sets(cells),
-        conversations=share_of_conversations(cells[:: max(1, len(cells) // _LOOKED_AT)]),
+        label_sets=describe_sets(cells),
+        conversations=share_of_conversations(cells[:: max(1, len(cells) // LOOKED_AT)]),
         answers=sum(map(names_places, written)) / max(1, len(written)),
-        spans=_describe_spans(cells),
+        spans=describe_spans(cells),
     )
-
-
-def _describe_sets(cells: Sequence[object]) -> LabelSetFacts | None:
-    """The column as sets of labels; None where no cell holds more than one."""
-    looked_at = cells[:: max(1, len(cells) // _LOOKED_AT)]
-    sets: list[tuple[str, ...]] = []
-    for cell in looked_at:
-        if isinstance(cell, str) and len(cell) > _LONGEST_SET:
-            continue
-        with suppress(ValueError):
-            sets.append(labels_of(read_label_set(cell, SEPARATOR)))
-    counts = Counter(label for each in sets for label in each)
-    several = sum(len(each) > 1 for each in sets)
-    if not several:
-        return None
-    words = sum(len(label.split()) * times for label, times in counts.items()) / counts.total()
-    return LabelSetFacts(len(sets) / len(looked_at), several / len(sets), len(counts), counts.total() / len(counts), words)
 
 
 def _containing(sample: RowSample, column: ColumnFacts, contexts: Sequence[ColumnFacts]) -> tuple[str, ...]:
@@ -201,22 +153,8 @@ def _share_held(sample: RowSample, name: str, context: str) -> float:
         for cell, text in zip(sample.columns[name], sample.columns[context], strict=True)
         if isinstance(cell, str) and cell.strip() and isinstance(text, str)
     ]
-    looked_at = pairs[:: max(1, len(pairs) // _LOOKED_AT)]
+    looked_at = pairs[:: max(1, len(pairs) // LOOKED_AT)]
     return sum(cell in text for cell, text in looked_at) / max(1, len(looked_at))
-
-
-def _describe_spans(cells: Sequence[object]) -> SpanFacts:
-    filled = [cell for cell in cells if cell is not None and cell != "" and cell == cell]
-    looked_at = filled[:: max(1, len(filled) // _LOOKED_AT)]
-    spans = [own for cell in looked_at if (own := labels_of_spans(cell)) is not None]
-    tags = [own for cell in looked_at if (own := tags_of_words(cell)) is not None]
-    lists = [cell for cell in looked_at if isinstance(cell, list) or (isinstance(cell, str) and cell.startswith("["))]
-    words = sum(isinstance(cell, str) or all(isinstance(word, str) for word in cell) for cell in lists)
-    labels = {label for own in spans for label in own} or {
-        tag.partition("-")[2] or tag for own in tags for tag in own if tag != NO_TAG
-    }
-    n = max(1, len(looked_at))
-    return SpanFacts(len(spans) / n if any(spans) else 0.0, len(tags) / n, words / n, len(labels))
 
 
 def _is_structured(cell: object) -> bool:
