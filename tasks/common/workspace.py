@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -38,7 +39,9 @@ def world_faults(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InfraError(f"{place}: {reason}: free space there or make it writable, then run again; nothing was lost") from error
+        limited = "raise this user's limit on the size of files (ulimit -f)"
+        remedy = limited if error.errno == errno.EFBIG else "free space there or make it writable"
+        raise InfraError(f"{place}: {reason}: {remedy}, then run again; nothing was lost") from error
 
 
 def _create_locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from configs.errors import InfraError
 from tasks.common.files import file_sha256, replaced_file, write_json, write_new_files
+from tasks.common.workspace import world_faults
 
 
 def test_a_file_takes_the_place_of_another_at_the_end_of_the_block(tmp_path):
@@ -46,3 +48,9 @@ def test_new_files_are_written_whole_on_a_disk_without_hard_links_too(tmp_path, 
 
     monkeypatch.setattr("os.link", refuse)
     test_new_files_are_written_all_or_none_and_never_over_another(tmp_path)
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(errno.EFBIG, "limit on the size of files"), (errno.ENOSPC, "free space there")])
+def test_a_disk_that_takes_no_more_is_told_with_what_helps(tmp_path, number, remedy):
+    with pytest.raises(InfraError, match=remedy), world_faults(tmp_path):
+        raise OSError(number, "File too large")
