@@ -93,7 +93,7 @@ def test_triplets_and_scores_are_learned_too(keep, partners):
     assert (train["rejected"] != "").mean() > 0.9 and found["metrics"]["candidates"] > found["test_rows"]
     scored = tiny.similar_rows(400)
     write(keep, scored, "sentence1", "sentence2")
-    settings = ("problem=sentence-similarity", "data.number=relevance", *COMMON, "training.epochs=6")
+    settings = ("name=scored", "problem=sentence-similarity", "data.number=relevance", *COMMON, "training.epochs=6")
     found = keep.retrain(*settings)
     frame = pd.read_parquet(next(keep.home.path.glob("scores/*/scores.parquet")))
     assert -1 <= found["metrics"]["rank_correlation"] <= 1 and np.isfinite(frame.select_dtypes("number")).all().all()
