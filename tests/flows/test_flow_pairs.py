@@ -55,4 +55,4 @@ def test_a_pair_without_its_second_text_is_set_aside_and_a_wrong_column_is_named
     said = keep.refused("data.text=first", "data.text_pair=other")
     assert "has no column `other`" in said
     assert "text_pair is the column `first`" in keep.refused("data.text=first", "data.text_pair=first")
-    assert "text is the column `first`, and labels names it too" in keep.refused("data.labels=[first, same]")
+    assert "text is the column `first`, and labels names it too" in keep.refused("data.text=first", "data.labels=[first, same]")
