@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows import approve
 from flows.stages import BackgroundResults, Challenger, Run
-from tasks import assets, decide, evaluate, further, publish_report, reference, release
+from tasks import assets, compare_answers, decide, evaluate, publish_report, reference, release
 from tasks.collect.run import Findings
 from tasks.common.terminal import print_notice
 from tasks.evaluate import AllScores
@@ -80,7 +80,7 @@ def _scores(run: Run, against: Opponent, challenger: Challenger, background: Bac
     champion, anchor = (score_version(run, training.snapshot, version, role) for version, role in (
         (against.version, "champion"), (against.anchor, "anchor"),
     ))  # fmt: skip
-    compared = further.compare_answers(pipeline, home, training, own, champion)
+    compared = compare_answers.compare_answers(pipeline, home, training, own, champion)
     for notice in compared.notices:
         print_notice(notice)
     run.notices.extend(compared.notices)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError
-from tasks import base_check, contract, evaluate, further, prepare, reference, release, train, vocabulary
+from tasks import base_check, compare_answers, contract, evaluate, prepare, reference, release, train, vocabulary
 from tasks.common.processes import HelperProcess
 from tasks.common.terminal import print_notice, stage
 from tasks.context import PipelineContext, TrainingRun
@@ -62,7 +62,7 @@ class BackgroundResults:
 
 def check_base(run: Run) -> None:
     """Refuse a base that cannot work with these settings before anything is done with the data."""
-    further.check_scorers(run.pipeline)
+    compare_answers.check_scorers(run.pipeline)
     notices = base_check.earlier_notices(run.pipeline, run.home, run.inputs.base)
     if notices is None:
         with run.stage("check") as facts:

@@ -13,7 +13,7 @@ from configs.schema import Full, Pipeline
 from tasks.common.files import atomic_folder, is_valid
 from tasks.common.home import Home
 from tasks.context import TrainingRun
-from tasks.gate.evidence import FurtherScores
+from tasks.gate.evidence import AddedScores
 from tasks.identity.keys import json_sha256, scores_key
 from tasks.preferences.pairs import AgreementResult
 from tasks.snapshots import open_snapshot
@@ -55,10 +55,10 @@ class JudgeFindings:
 
 
 @dataclass(frozen=True)
-class FurtherFindings:
+class AddedFindings:
     """Further scores for the gate, metrics of the run, what the judge said, and notices."""
 
-    scores: tuple[FurtherScores, ...] = ()
+    scores: tuple[AddedScores, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     judge: JudgeFindings | None = None
     notices: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from tasks.answered_rows import FurtherFindings
+    from tasks.answered_rows import AddedFindings
     from tasks.common.processes import HelperProcess
     from tasks.learning.fit import TrainingResult
     from tasks.problems.base import Measure
@@ -161,7 +161,7 @@ class Baselines:
 class AllScores:
     """The scores of all models on the same test rows; `fit` are the challenger's metrics on rows of its training, by split.
 
-    `further` is what a judge, or scorers of the user's own, say of the answers.
+    `added` is what a judge, or scorers of the user's own, say of the answers.
     """
 
     challenger: StoredScores
@@ -169,7 +169,7 @@ class AllScores:
     anchor: StoredScores | None
     baselines: Baselines
     fit: dict[str, dict[str, float]] = field(default_factory=dict)
-    further: FurtherFindings | None = None
+    added: AddedFindings | None = None
 
 
 def lexical_baselines(

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from configs.schema import HumanJudge, ModelJudge
-from tasks.answered_rows import AnsweredRows, FurtherFindings, JudgeFindings
+from tasks.answered_rows import AddedFindings, AnsweredRows, JudgeFindings
 from tasks.common.files import replaced_file
 from tasks.data.turns import shown_turns
-from tasks.gate.evidence import FurtherScores
+from tasks.gate.evidence import AddedScores
 from tasks.preferences.asking import JudgeAwayError, asked_judge
 from tasks.preferences.pairs import Judgements, agreement_of, judge_pairs
 from tasks.preferences.people import pairs_to_judge, read_judgements, words_on
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-def judge_answers(rows: AnsweredRows, judge: ModelJudge | HumanJudge) -> FurtherFindings:
+def judge_answers(rows: AnsweredRows, judge: ModelJudge | HumanJudge) -> AddedFindings:
     """What the judge prefers of a part of the answered test rows, each pair of answers redacted as texts are."""
     draw = np.random.default_rng(judge.seed)
     places = rows.answered
@@ -40,12 +40,12 @@ def judge_answers(rows: AnsweredRows, judge: ModelJudge | HumanJudge) -> Further
     except JudgeAwayError as error:
         if judge.counts_as != "nothing":
             raise  # a gate that was to hear it does not decide without it
-        return FurtherFindings(notices=(f"{error}; the run goes on without it, as it counts for nothing",))
+        return AddedFindings(notices=(f"{error}; the run goes on without it, as it counts for nothing",))
 
 
 def _judged_by_model(
     rows: AnsweredRows, settings: ModelJudge, places: npt.NDArray[np.int64], pairs: Sequence[AnswerPair]
-) -> FurtherFindings:
+) -> AddedFindings:
     judge = asked_judge(settings, rows.home.path / "judgements", time.sleep)
     measured, counts_as, note = None, settings.counts_as, ""
     if settings.agreement is not None:
@@ -69,7 +69,7 @@ def _judged_by_model(
 
 def _judged_by_people(
     rows: AnsweredRows, settings: HumanJudge, places: npt.NDArray[np.int64], pairs: Sequence[AnswerPair]
-) -> FurtherFindings:
+) -> AddedFindings:
     """What people said of these pairs; those that nobody has judged are written out for them."""
     judged = read_judgements(settings.source, "evaluation.judge.source") if Path(settings.source).expanduser().is_file() else []
     judgements = Judgements(tuple(words_on(pairs, judged)), 0)
@@ -99,13 +99,13 @@ def _judge_findings(rows: AnsweredRows, name: str, judgements: Judgements, count
 
 def _findings_of(
     rows: AnsweredRows, findings: JudgeFindings, judgements: Judgements, places: npt.NDArray[np.int64], margin: float
-) -> FurtherFindings:
+) -> AddedFindings:
     spread = np.full(len(rows.frame), np.nan)
     spread[places] = judgements.preferences
     counts_as: Any = findings.counts_as
-    scores = FurtherScores(f"preferences of {findings.name}", findings.opponent, spread, 1 - spread, counts_as, margin, 1.0)
+    scores = AddedScores(f"preferences of {findings.name}", findings.opponent, spread, 1 - spread, counts_as, margin, 1.0)
     metrics = {"judge/win_rate": findings.win_rate, "judge/pairs": float(findings.pairs), "judge/turned": float(findings.turned)}
     if findings.agreement is not None:
         metrics |= {"judge/agreement": findings.agreement.share, "judge/agreement_low": findings.agreement.low}
         metrics |= {} if findings.agreement.kappa is None else {"judge/kappa": findings.agreement.kappa}
-    return FurtherFindings((scores,), {name: value for name, value in metrics.items() if value == value}, findings)
+    return AddedFindings((scores,), {name: value for name, value in metrics.items() if value == value}, findings)

@@ -66,7 +66,7 @@ def _opponent_metrics(findings: Findings) -> dict[str, float]:
     for name, metrics in findings.scores.baselines.metrics.items():
         measured |= _prefix_names(f"test/baseline/{name}", metrics)
     measured |= _language_metrics(findings)
-    measured |= _prefix_names("test", findings.scores.further.metrics if findings.scores.further else {})
+    measured |= _prefix_names("test", findings.scores.added.metrics if findings.scores.added else {})
     return measured
 
 
@@ -106,7 +106,7 @@ def _outcome(findings: Findings, page_data: page.ReportData, report: str) -> dic
         "skipped": False,
         "verdict": verdict.verdict,
         "reasons": list(verdict.reasons),
-        "metrics": findings.challenger.metrics | (findings.scores.further.metrics if findings.scores.further else {}),
+        "metrics": findings.challenger.metrics | (findings.scores.added.metrics if findings.scores.added else {}),
         "intervals": {score.metric: [score.low, score.high] for score in page_data.systems[0].scores if score.low is not None},
         "test_rows": len(findings.challenger.frame),
         "champion_metrics": findings.champion.metrics if findings.champion else None,

@@ -101,8 +101,8 @@ def collect_report(findings: Findings, home: Home) -> page.ReportData:
         numbers=rows.number_fit(findings, home) if facts.answers_in_unit else None,
         answers=answer_fit(findings, home) if facts.finds_answers else None,
         spans=span_report(findings, home) if facts.has_spans else None,
-        judge=rows.judge_summary(findings.scores.further),
-        scorers=rows.scorer_rows(findings.scores.further),
+        judge=rows.judge_summary(findings.scores.added),
+        scorers=rows.scorer_rows(findings.scores.added),
         cost=_cost(findings),
         notices=(*findings.notices, *better_rules(findings), *query_notices(findings)),
     )  # fmt: skip

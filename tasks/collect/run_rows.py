@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from tasks.answered_rows import FurtherFindings
+    from tasks.answered_rows import AddedFindings
     from tasks.collect.run import Findings
     from tasks.common.home import Home
 
@@ -194,11 +194,11 @@ def worst_generations(findings: Findings, home: Home) -> tuple[page.Generation, 
     )  # fmt: skip
 
 
-def judge_summary(further: FurtherFindings | None) -> page.JudgeSummary | None:
+def judge_summary(added: AddedFindings | None) -> page.JudgeSummary | None:
     """What the judge said, if there was one."""
-    if further is None or further.judge is None:
+    if added is None or added.judge is None:
         return None
-    judge, measured = further.judge, further.judge.agreement
+    judge, measured = added.judge, added.judge.agreement
     agreement: dict[str, Any] = {
         "people": measured.n, "agreement": measured.share, "agreement_low": measured.low, "kappa": measured.kappa,
         "minimum": measured.minimum,
@@ -210,9 +210,9 @@ def judge_summary(further: FurtherFindings | None) -> page.JudgeSummary | None:
     )  # fmt: skip
 
 
-def scorer_rows(further: FurtherFindings | None) -> tuple[page.ScorerRow, ...]:
+def scorer_rows(added: AddedFindings | None) -> tuple[page.ScorerRow, ...]:
     """The means of the user's own scorers."""
-    metrics = further.metrics if further is not None else {}
+    metrics = added.metrics if added is not None else {}
     names = [name.removeprefix("scorer/") for name in metrics if name.startswith("scorer/") and not name.endswith("/champion")]
     values = [(name, metrics[f"scorer/{name}"], metrics.get(f"scorer/{name}/champion")) for name in names]
     return tuple(page.ScorerRow(name=name, value=value, champion=champion) for name, value, champion in values)

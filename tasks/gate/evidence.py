@@ -19,8 +19,8 @@ Outcome = Literal["shown", "ruled out", "open", "harm shown", "no harm shown", "
 
 
 @dataclass(frozen=True, eq=False)
-class FurtherScores:
-    """Scores of another kind (further.py): (n,) of the challenger and of its opponent, higher is better, NaN where a row has none.
+class AddedScores:
+    """Scores of another kind (added_scores.py): (n,) of challenger and opponent, higher is better, NaN where a row has none.
 
     `quantity` says in words by what, `opponent` against whom; differences beyond `largest` are clipped. `margin` is the loss that a
     guard tolerates, or the gain that a primary comparison asks for.
@@ -72,7 +72,7 @@ class Evidence:
     are_errors: bool = False
     new_to_champion: NDArray[np.bool_] | None = None
     new_to_anchor: NDArray[np.bool_] | None = None
-    further: Sequence[FurtherScores] = ()
+    added: Sequence[AddedScores] = ()
 
     def of_rows(self, rows: NDArray[np.bool_]) -> Evidence:
         """The same of the rows that a mask (n,) marks."""

@@ -22,8 +22,8 @@ from typing import Protocol
 import numpy as np
 
 from configs.schema import Gate, ScaledGate
+from tasks.gate.added_scores import arrange_questions
 from tasks.gate.evidence import Comparison, Decision, Evidence, Outcome, Verdict, check_evidence, missed_bounds
-from tasks.gate.further import arrange_questions
 from tasks.gate.hypotheses import (
     Question,
     guard_questions,

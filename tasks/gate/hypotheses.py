@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import ScaledGate
-from tasks.gate.evidence import Evidence, FurtherScores, Rule
+from tasks.gate.evidence import AddedScores, Evidence, Rule
 from tasks.stats.arrays import Codes, Floats, group_codes
 from tasks.stats.pairs import Pairs, pair_scores
 
@@ -44,9 +44,9 @@ class ComparedRows:
     def group_sizes(self) -> Floats:
         return np.unique(self.codes[self.primary], return_counts=True)[1].astype(np.float64)
 
-    def with_scores(self, further: FurtherScores) -> ComparedRows:
+    def with_scores(self, added: AddedScores) -> ComparedRows:
         """The primary rows that have these scores."""
-        has = np.isfinite(further.challenger) & np.isfinite(further.other)
+        has = np.isfinite(added.challenger) & np.isfinite(added.other)
         return replace(self, primary=self.primary & has)
 
 

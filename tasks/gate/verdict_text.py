@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from configs.schema import ScaledGate
+from tasks.gate.added_scores import added_text
 from tasks.gate.evidence import Comparison, Evidence, Verdict, metric_bounds, missed_bounds
-from tasks.gate.further import further_text
 from tasks.gate.score_text import Unit, difference_text, effective_rows, score_text, unit_of
 
 MOST_LABELS = 10  # named in a sentence
@@ -19,7 +19,7 @@ def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: ScaledGate) 
     unit = unit_of(evidence)
     primary = [c for c in verdict.comparisons if c.rule in ("better", "not_worse")]
     guards = [c for c in verdict.comparisons if c.rule == "guard" and not c.quantity]
-    further = [c for c in verdict.comparisons if c.quantity and c.rule not in ("better", "not_worse")]
+    added = [c for c in verdict.comparisons if c.quantity and c.rule not in ("better", "not_worse")]
     few, all_new = verdict.n_effective < settings.min_rows, 0 < verdict.n == verdict.new_rows
     return (
         *([_too_few_text(verdict, settings)] if few else []),
@@ -30,11 +30,11 @@ def verdict_reasons(verdict: Verdict, evidence: Evidence, settings: ScaledGate) 
             for bound in missed_bounds(evidence, settings)
         ),
         *(_harm_text(c, unit) for c in guards if c.outcome == "harm shown"),
-        *(further_text(c) for c in further if c.outcome == "harm shown"),
+        *(added_text(c) for c in added if c.outcome == "harm shown"),
         *(_primary_text(c, settings, unit) for c in sorted(primary, key=lambda c: DECISIVE_FIRST[c.outcome])),
         *([_more_rows(verdict, primary, settings, unit)] if verdict.verdict == "INCONCLUSIVE" and not few and not all_new else []),
         *([] if few else _cheaper_baseline_text(verdict, unit)),
-        *(further_text(c) for c in further if c.outcome != "harm shown"),
+        *(added_text(c) for c in added if c.outcome != "harm shown"),
         *_context_sentences(verdict, guards, evidence, settings),
     )
 
@@ -75,7 +75,7 @@ def _p_text(value: float) -> str:
 def _primary_text(c: Comparison, settings: ScaledGate, unit: Unit) -> str:
     """One primary comparison: the claim, the numbers, the p-value beside what it was held against."""
     if c.quantity:
-        return further_text(c)
+        return added_text(c)
     margin, effect = difference_text(c.margin or 0.0, unit), difference_text(settings.effect, unit)
     claims = {
         ("better", "shown"): f"Better than the {c.name}",

@@ -23,7 +23,8 @@ from configs.errors import InputError
 from configs.schema import Scorer
 from tasks.identity.user_code import function_place
 
-Answer = str | float | list[str]  # as the problem answers: a label, a number, labels, or a text
+# As the problem answers: a label, a number, labels, spans (start, end, label), texts that stand in the input, or a text.
+Answer = str | float | list[str] | list[tuple[int, int, str]]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from tasks.gate.evidence import Comparison, Evidence, FurtherScores
+from tasks.gate.evidence import AddedScores, Comparison, Evidence
 from tasks.gate.hypotheses import ComparedRows, Question
 from tasks.stats.pairs import pair_scores
 
@@ -21,29 +21,29 @@ CountsAs = Literal["nothing", "guard", "primary"]
 
 @dataclass(frozen=True, eq=False)
 class ArrangedQuestions:
-    """What decides, and what guards and informs; `deciding` are the further scores that stand in the place of the problem's own."""
+    """What decides, and what guards and informs; `deciding` are the added scores that stand in the place of the problem's own."""
 
     primary: tuple[Question, ...]
     others: tuple[Question, ...]
-    deciding: FurtherScores | None = None
+    deciding: AddedScores | None = None
 
 
 def arrange_questions(
     evidence: Evidence, rows: ComparedRows, primary: Sequence[Question], others: Sequence[Question]
 ) -> ArrangedQuestions:
-    """The questions about the problem's own scores with those about further ones among them."""
-    deciding = next((scores for scores in evidence.further if scores.counts_as == "primary"), None)
-    further = [(scores, _question_of(scores, rows)) for scores in evidence.further]
-    beside = [question for scores, question in further if question is not None and scores is not deciding]
+    """The questions about the problem's own scores with those about added ones among them."""
+    deciding = next((scores for scores in evidence.added if scores.counts_as == "primary"), None)
+    added = [(scores, _question_of(scores, rows)) for scores in evidence.added]
+    beside = [question for scores, question in added if question is not None and scores is not deciding]
     if deciding is None:
         return ArrangedQuestions((*primary,), (*others, *beside))
     informing = [replace(question, rule="information", margin=None) for question in primary]
-    chosen = [question for scores, question in further if question is not None and scores is deciding]
+    chosen = [question for scores, question in added if question is not None and scores is deciding]
     return ArrangedQuestions((*chosen,), (*others, *informing, *beside), deciding)
 
 
-def _question_of(scores: FurtherScores, rows: ComparedRows) -> Question | None:
-    """The comparison of further scores on the primary rows that have them; None where none has."""
+def _question_of(scores: AddedScores, rows: ComparedRows) -> Question | None:
+    """The comparison of added scores on the primary rows that have them; None where none has."""
     mask = rows.primary & np.isfinite(scores.challenger) & np.isfinite(scores.other)
     if not mask.any():
         return None
@@ -53,8 +53,8 @@ def _question_of(scores: FurtherScores, rows: ComparedRows) -> Question | None:
     return Question(scores.opponent, rules[scores.counts_as], margin, pairs, scores.quantity)  # type: ignore[arg-type]
 
 
-def further_text(c: Comparison) -> str:
-    """One comparison of further scores in a sentence."""
+def added_text(c: Comparison) -> str:
+    """One comparison of added scores in a sentence."""
     heads = {
         ("better", "shown"): f"Better than the {c.name} by {c.quantity}",
         ("better", "ruled out"): f"A gain over the {c.name} by {c.quantity} is ruled out",

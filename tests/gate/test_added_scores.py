@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs.schema import Gate
-from tasks.gate.evidence import Evidence, FurtherScores
+from tasks.gate.evidence import AddedScores, Evidence
 from tasks.gate.gate import judge_challenger
 
 DRAW = np.random.default_rng(5)
@@ -17,10 +17,10 @@ def evidence(wins, losses, counts_as, better=0.0, judged=200):
     preferences = np.full(N, np.nan)
     preferences[:judged] = 0.5
     preferences[:wins], preferences[wins : wins + losses] = 1, 0
-    further = FurtherScores("preferences of judge m", "champion", preferences, 1 - preferences, counts_as, 0.1, 1.0)
+    added = AddedScores("preferences of judge m", "champion", preferences, 1 - preferences, counts_as, 0.1, 1.0)
     own = LIKELY + better
     return Evidence(challenger=own, champion=LIKELY, baseline=LIKELY - 1, baseline_name="bigram", trivial=LIKELY - 2,
-                    metrics={"scorer/length": 3.0}, largest_difference=5.0, further=(further,))  # fmt: skip
+                    metrics={"scorer/length": 3.0}, largest_difference=5.0, added=(added,))  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,9 @@ def test_equal_models_are_promoted_by_preferences_no_oftener_than_alpha():
     draw, trials, wrong = np.random.default_rng(1), 300, 0
     for _ in range(trials):
         words = draw.choice([0.0, 0.5, 1.0], N, p=[0.35, 0.3, 0.35])
-        further = FurtherScores("preferences", "champion", words, 1 - words, "primary", 0.1, 1.0)
+        added = AddedScores("preferences", "champion", words, 1 - words, "primary", 0.1, 1.0)
         found = judge_challenger(Evidence(challenger=LIKELY, champion=LIKELY, baseline=LIKELY, largest_difference=5.0,
-                                          further=(further,)), GATE)  # fmt: skip
+                                          added=(added,)), GATE)  # fmt: skip
         wrong += found.verdict == "PROMOTE"
     assert wrong / trials <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from prefect.cache_policies import NO_CACHE
 
 from configs.schema import ModelJudge, Pipeline
-from tasks.answered_rows import AnsweredRows, FurtherFindings
+from tasks.answered_rows import AddedFindings, AnsweredRows
 from tasks.common.home import Home
 from tasks.common.orchestration import task
 from tasks.context import TrainingRun
+from tasks.data.answers import answer_texts
 from tasks.data.label_sets import labels_of
+from tasks.data.spans import spans_of
 from tasks.data.turns import shown_turns
-from tasks.gate.evidence import FurtherScores
+from tasks.gate.evidence import AddedScores
 from tasks.judge_answers import judge_answers
 from tasks.preferences.asking import asked_judge
 from tasks.preferences.people import read_judgements
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
 
     from tasks.evaluate import StoredScores
 
-DRY: dict[str, tuple[Answer, Answer]] = {"label": ("a", "b"), "labels": (["a"], []), "number": (1.0, 2.5), "text": ("a", "b c")}
+DRY: dict[str, tuple[Answer, Answer]] = {  # by kind of target: what scorers are tried on
+    "label": ("a", "b"),
+    "labels": (["a"], []),
+    "spans": ([(0, 1, "a")], []),
+    "number": (1.0, 2.5),
+    "answer": (["a"], []),
+    "text": ("a", "b c"),
+}
 
 
 def check_scorers(pipeline: Pipeline) -> None:
@@ -47,24 +55,24 @@ def check_scorers(pipeline: Pipeline) -> None:
 @task(name="compare-answers", cache_policy=NO_CACHE)
 def compare_answers(
     pipeline: Pipeline, home: Home, run: TrainingRun, challenger: StoredScores, champion: StoredScores | None
-) -> FurtherFindings:
+) -> AddedFindings:
     """Have the judge and the scorers of the config compare the answers to the test rows; nothing where the config names none."""
     evaluation = pipeline.evaluation
     if evaluation.judge is None and not evaluation.scorers:
-        return FurtherFindings()
+        return AddedFindings()
     rows = AnsweredRows(pipeline, home, run, challenger.frame, None if champion is None else champion.frame)
     findings = _score_answers(rows)
     if evaluation.judge is None:
         return findings
     judged = judge_answers(rows, evaluation.judge)
-    return FurtherFindings(
+    return AddedFindings(
         (*findings.scores, *judged.scores), findings.metrics | judged.metrics, judged.judge, findings.notices + judged.notices
     )
 
 
-def _score_answers(rows: AnsweredRows) -> FurtherFindings:
+def _score_answers(rows: AnsweredRows) -> AddedFindings:
     """The scorers' numbers of the challenger and, where there is one, of the champion."""
-    scores, metrics = list[FurtherScores](), dict[str, float]()
+    scores, metrics = list[AddedScores](), dict[str, float]()
     for place, scorer in enumerate(rows.pipeline.evaluation.scorers):
         setting, sign = f"evaluation.scorers.{place}", 1.0 if scorer.higher_is_better else -1.0
         own, theirs = (
@@ -78,18 +86,32 @@ def _score_answers(rows: AnsweredRows) -> FurtherFindings:
         metrics[f"scorer/{scorer.name}/champion"] = float(theirs.mean()) if len(theirs) else float("nan")
         ours, other = (_spread(rows, sign * values) for values in (own, theirs))
         scores.append(
-            FurtherScores(f"scorer {scorer.name}", "champion", ours, other, scorer.counts_as, scorer.margin, scorer.largest)
+            AddedScores(f"scorer {scorer.name}", "champion", ours, other, scorer.counts_as, scorer.margin, scorer.largest)
         )
-    return FurtherFindings(tuple(scores), metrics)
+    return AddedFindings(tuple(scores), metrics)
 
 
 def _scored_texts(rows: AnsweredRows, frame: pd.DataFrame) -> ScoredTexts:
-    kind = rows.pipeline.facts.target
-    reads: dict[str, Callable[[Any], Answer]] = {"labels": lambda each: list(labels_of(each)), "number": float}
-    read = reads.get(kind, str)
-    answered, texts = frame.iloc[rows.answered], rows.test["text"].iloc[rows.answered]
-    predictions, targets = ([read(each) for each in answered[name]] for name in ("prediction", "target"))
+    answered, texts = frame.iloc[rows.answered], rows.test["text"].iloc[rows.answered].tolist()
+    predictions, targets = (
+        [typed_answer(rows.pipeline.facts.target, each, text) for each, text in zip(answered[name], texts, strict=True)]
+        for name in ("prediction", "target")
+    )
     return ScoredTexts(predictions, targets, [shown_turns(text) for text in texts])
+
+
+def typed_answer(kind: str, answer: str, text: str) -> Answer:
+    """An answer to a text, as it is kept, in the form that scorers are given."""
+    match kind:
+        case "labels":
+            return list(labels_of(answer))
+        case "spans":
+            return list(spans_of(answer))
+        case "answer":
+            return answer_texts(answer, text)
+        case "number":
+            return float(answer)
+    return answer
 
 
 def _spread(rows: AnsweredRows, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
