@@ -168,7 +168,7 @@ def test_callers_who_come_and_go_leave_nothing_behind(decoder):
                 await asyncio.sleep(0.05)
                 pending = len(engine._pending)
             await answers(engine, decoder, [order(decoder, "kale")])
-            return pending, engine.waiting, len(engine._pending), engine._lanes
+            return pending, engine.waiting, len(engine._pending), engine._by_version
 
     assert asyncio.run(go()) == (pytest.approx(0, abs=3), 0, 0, {})
 

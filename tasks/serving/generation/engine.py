@@ -1,6 +1,6 @@
 """Texts of many requests are written together: a token of each at every step, between which answers join and leave.
 
-A request is written by the version that was current when it came, to its end; each version has its own lane, which goes when its
+A request is written by the version that was current when it came, to its end; each version has its own batches, which go when its
 last answer is done. Callers wait without holding the event loop. They are told that something changed, and read how far their
 answers are: who reads slowly holds up nobody and takes no more memory than the answer itself.
 """
@@ -21,7 +21,7 @@ import torch
 
 from tasks.serving.batcher import NoModel, QueueFull
 from tasks.serving.generation.draft import AnswerRequest, Draft
-from tasks.serving.generation.lane import Lane
+from tasks.serving.generation.version_batches import VersionBatches
 from tasks.serving.generation.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class GenerationEngine:
         self._limits, self._on_step = limits, on_step
         self._inbox: SimpleQueue[RequestAnswers | None] = SimpleQueue()
         self._pending: deque[Draft] = deque()
-        self._lanes: dict[int, Lane] = {}  # by the writer's id: a lane holds its writer
+        self._by_version: dict[int, VersionBatches] = {}  # by the writer's id, as they hold their writer
         self._writings: list[RequestAnswers] = []
         self._closing = self._ended = False
         self.waiting = 0
@@ -126,7 +126,7 @@ class GenerationEngine:
                 began = time.perf_counter()
                 if self._admit_pending():
                     self._wake_callers()  # a first token is not kept back for the second
-                rows = self._step_lanes()
+                rows = self._step_versions()
                 if rows:
                     self._on_step(rows, time.perf_counter() - began)
                 self._wake_callers()
@@ -150,10 +150,10 @@ class GenerationEngine:
     def _admit_pending(self) -> bool:
         """Let answers join, in order of arrival, as many as there is room for and as are read quickly; whether there were any."""
         waiting = len(self._pending)
-        room, tokens = self._limits.rows - sum(lane.rows for lane in self._lanes.values()), self._limits.prompt_tokens
+        room, tokens = self._limits.rows - sum(batches.rows for batches in self._by_version.values()), self._limits.prompt_tokens
         while room > 0 and tokens > 0 and (drafts := self._next_drafts(room, tokens)):
-            lane = self._lanes.setdefault(id(drafts[0].writer), Lane(drafts[0].writer))
-            lane.admit(drafts)
+            batches = self._by_version.setdefault(id(drafts[0].writer), VersionBatches(drafts[0].writer))
+            batches.admit(drafts)
             room -= len(drafts)
             tokens -= len(drafts) * max(len(draft.request.prompt.tokens) for draft in drafts)
         return len(self._pending) < waiting
@@ -172,9 +172,9 @@ class GenerationEngine:
                 drafts.append(draft)
         return drafts
 
-    def _step_lanes(self) -> int:
-        rows = sum(lane.step() for lane in self._lanes.values())
-        self._lanes = {key: lane for key, lane in self._lanes.items() if lane.rows}
+    def _step_versions(self) -> int:
+        rows = sum(batches.step() for batches in self._by_version.values())
+        self._by_version = {key: batches for key, batches in self._by_version.items() if batches.rows}
         return rows
 
     def _wake_callers(self) -> None:

@@ -15,7 +15,7 @@ from tasks.serving.generation.writer import Writer
 log = logging.getLogger(__name__)
 
 
-class Lane:
+class VersionBatches:
     """Running batches of one writer: one, where rows may join it at any time."""
 
     def __init__(self, writer: Writer) -> None:
