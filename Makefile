@@ -29,9 +29,10 @@ install: $(VENV)/.installed ## an environment of its own in .venv, from the lock
 run: install ## keep the example model: data to champion
 	$(BIN)/tunekeeper retrain configs/helpdesk.yaml
 
-# Types are checked beside the tests, which wait now and then.
+# Tests wait for servers and processes now and then: three of them for every two cores keep these busy, types are checked beside them.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(min(6, (3 * (os.cpu_count() or 1) + 1) // 2))')
 test: lint ## lint, types and tests
-	$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder; tests=$$?; wait $$types && exit $$tests
+	$(BIN)/mypy & types=$$!; $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder; tests=$$?; wait $$types && exit $$tests
 
 check: lint ## lint and types
 	$(BIN)/mypy

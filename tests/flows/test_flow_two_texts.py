@@ -29,6 +29,7 @@ def ranked(keep):
     return write(keep, tiny.ranking_rows(480), "query", "document")
 
 
+@pytest.mark.slow
 def test_documents_are_ranked_by_query_and_a_query_counts_as_one(keep, ranked):
     ranked.loc[5, "relevance"] = "-1"
     ranked.to_csv(keep.folder / "rows.csv", index=False)
