@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from tasks.problems.types import (
     DifferenceScale,
     EncodedRows,
     Floats,
+    Loss,
     Network,
     NetworkAnswer,
     ScoredBaseline,
@@ -52,10 +53,8 @@ class SentenceSimilarity(VectorEncoder):
     def encode_labels(self, spec: Spec, texts: Sequence[Sequence[int]], target: str, group: str | None) -> list[float]:
         return [(float(target) - spec.location) / spec.spread]
 
-    def loss_of(
-        self, network: Network, rows: EncodedRows, objective: Supervised
-    ) -> Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor | int | None], torch.Tensor]:
-        return _order_loss
+    def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
+        return order_loss
 
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:
         numbers = spec.location + spec.spread * cosines(logits)
@@ -100,7 +99,7 @@ def _scored_baseline(baseline: baselines.RankingBaseline, test: pd.DataFrame) ->
     return ScoredBaseline(baseline.name, scores, similarity_metrics(targets, baseline.scores), baseline.seconds)
 
 
-def _order_loss(
+def order_loss(
     outputs: dict[str, torch.Tensor], labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
 ) -> torch.Tensor:
     """CoSENT (Su 2022): of each two pairs in the batch the one with the higher score is to have the higher cosine.

@@ -5,7 +5,7 @@ Rows of the same query are candidates that are ranked against one another; a que
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from tasks.problems.types import (
     DifferenceScale,
     EncodedRows,
     Floats,
+    Loss,
     Network,
     NetworkAnswer,
     ScoredBaseline,
@@ -73,9 +74,7 @@ class TextRanking(EncoderHead):
     def encode_target(self, spec: Spec, target: str) -> float:
         return min(max(float(target) / spec.spread, 0.0), 1.0)
 
-    def loss_of(
-        self, network: Network, rows: EncodedRows, objective: Supervised
-    ) -> Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor | int | None], torch.Tensor]:
+    def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
         return _relevance_loss
 
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from tasks.problems.types import (
     DifferenceScale,
     EncodedRows,
     Floats,
+    Loss,
     Network,
     NetworkAnswer,
     ScoredBaseline,
@@ -65,10 +66,8 @@ class TextRetrieval(VectorEncoder):
         anchor, partner, other = (*map(text_code, texts), NO_CODE)[:3]
         return [int(_belongs(target)), anchor, partner, other, text_code(list(group.encode())) if group else NO_CODE]
 
-    def loss_of(
-        self, network: Network, rows: EncodedRows, objective: Supervised
-    ) -> Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor | int | None], torch.Tensor]:
-        return _partner_loss
+    def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
+        return partner_loss
 
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:
         return [NetworkAnswer(format_number(float(f"{number:.{DIGITS}g}")), None) for number in cosines(logits).tolist()]
@@ -170,7 +169,7 @@ def _scored_vectors(
     return ScoredBaseline(name, np.where(search.takes_part, 1 / ranks, np.nan), _metrics(1 / part, part, search), seconds)
 
 
-def _partner_loss(
+def partner_loss(
     outputs: dict[str, torch.Tensor], labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
 ) -> torch.Tensor:
     """Cross-entropy of a text's own partner among those of all rows in memory at once, by SCALE times their cosines.

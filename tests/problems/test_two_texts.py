@@ -14,8 +14,8 @@ from tasks.data.text_parts import join_parts
 from tasks.learning.network import build_network, spec_of
 from tasks.problems import problem_of
 from tasks.problems.baselines.ranking import bm25
-from tasks.problems.sentence_similarity import _order_loss
-from tasks.problems.text_retrieval import _partner_loss
+from tasks.problems.sentence_similarity import order_loss
+from tasks.problems.text_retrieval import partner_loss
 from tasks.problems.vector_encoder import NO_CODE, SCALE
 
 VECTORS = torch.nn.functional.normalize(torch.randn(12, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
@@ -25,12 +25,12 @@ def labels(*rows):
     return torch.tensor(rows)
 
 
-def test_the_partner_loss_is_cross_entropy_over_the_partners_of_the_batch():
+def test_thepartner_loss_is_cross_entropy_over_the_partners_of_the_batch():
     codes = labels(*([1, 10 + n, 20 + n, NO_CODE, NO_CODE] for n in range(6)))
     alike = SCALE * VECTORS[:6] @ VECTORS[6:].T
     expected = torch.nn.functional.cross_entropy(alike, torch.arange(6))
-    assert _partner_loss({"logits": VECTORS}, codes) == pytest.approx(float(expected))
-    assert _partner_loss({"logits": VECTORS}, codes, 60) == pytest.approx(float(expected) / 2)  # of 12 rows, 5 numbers each
+    assert partner_loss({"logits": VECTORS}, codes) == pytest.approx(float(expected))
+    assert partner_loss({"logits": VECTORS}, codes, 60) == pytest.approx(float(expected) / 2)  # of 12 rows, 5 numbers each
 
 
 def test_what_belongs_to_a_text_is_never_its_negative():
@@ -42,25 +42,25 @@ def test_what_belongs_to_a_text_is_never_its_negative():
     compared = {0: [0, 5], 1: [1, 2, 3, 4, 5], 2: [1, 2, 3, 5], 3: [1, 2, 3, 4, 5], 4: [0, 1, 2, 3, 4, 5]}  # row 5 pulls nothing
     alike = SCALE * VECTORS[:6] @ VECTORS[6:].T
     losses = [float(torch.logsumexp(alike[row, places], 0) - alike[row, row]) for row, places in compared.items()]
-    assert _partner_loss({"logits": VECTORS}, codes) == pytest.approx(sum(losses) / 6, rel=1e-5)
+    assert partner_loss({"logits": VECTORS}, codes) == pytest.approx(sum(losses) / 6, rel=1e-5)
 
 
 def test_what_pairs_are_held_against_stands_among_the_negatives():
     codes = labels(*([1, 10 + n, 20 + n, 30 + n, NO_CODE] for n in range(4)))
     alike = SCALE * VECTORS[:4] @ VECTORS[4:].T
     expected = float(torch.nn.functional.cross_entropy(alike, torch.arange(4)))
-    assert _partner_loss({"logits": VECTORS}, codes) == pytest.approx(expected)
+    assert partner_loss({"logits": VECTORS}, codes) == pytest.approx(expected)
     codes[3, 3] = codes[3, 2]  # the last row is held against nothing
     expected = float(torch.nn.functional.cross_entropy(alike[:, :7], torch.arange(4)))
-    assert _partner_loss({"logits": VECTORS}, codes) == pytest.approx(expected)
+    assert partner_loss({"logits": VECTORS}, codes) == pytest.approx(expected)
 
 
-def test_the_order_loss_counts_pairs_in_the_wrong_order_alone():
+def test_theorder_loss_counts_pairs_in_the_wrong_order_alone():
     scores = torch.tensor([[0.0], [1.0], [0.5], [1.0], [0.0], [0.25]])
     alike = SCALE * (VECTORS[:6] * VECTORS[6:]).sum(-1)
     terms = [float(torch.exp(alike[i] - alike[j])) for i in range(6) for j in range(6) if scores[i] < scores[j]]
-    assert _order_loss({"logits": VECTORS}, scores) == pytest.approx(float(np.log1p(np.sum(terms))), rel=1e-5)
-    assert float(_order_loss({"logits": VECTORS}, torch.ones(6, 1))) == 0.0
+    assert order_loss({"logits": VECTORS}, scores) == pytest.approx(float(np.log1p(np.sum(terms))), rel=1e-5)
+    assert float(order_loss({"logits": VECTORS}, torch.ones(6, 1))) == 0.0
 
 
 def test_vectors_have_length_one_and_no_head_but_that(bert_folder):
