@@ -17,6 +17,7 @@ from tasks.context import TrainingRun
 from tasks.data.answers import answer_texts
 from tasks.data.label_sets import labels_of
 from tasks.data.spans import spans_of
+from tasks.data.text_parts import split_parts
 from tasks.data.turns import shown_turns
 from tasks.gate.evidence import AddedScores
 from tasks.judge_answers import judge_answers
@@ -97,7 +98,12 @@ def _scored_texts(rows: AnsweredRows, frame: pd.DataFrame) -> ScoredTexts:
         [typed_answer(rows.pipeline.facts.target, each, text) for each, text in zip(answered[name], texts, strict=True)]
         for name in ("prediction", "target")
     )
-    return ScoredTexts(predictions, targets, [shown_turns(text) for text in texts])
+    return ScoredTexts(predictions, targets, [input_lines(text) for text in texts])
+
+
+def input_lines(text: str) -> str:
+    """What was read, as scorers are given it: a conversation as people read it, of two texts each on a line of its own."""
+    return "\n".join(split_parts(shown_turns(text)))
 
 
 def typed_answer(kind: str, answer: str, text: str) -> Answer:

@@ -3,7 +3,7 @@
 import pytest
 
 from configs.schema.problems import FACTS
-from tasks.compare_answers import DRY, typed_answer
+from tasks.compare_answers import DRY, input_lines, typed_answer
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,10 @@ from tasks.compare_answers import DRY, typed_answer
 def test_an_answer_is_given_in_the_form_of_its_kind(kind, answer, text, expected):
     given = typed_answer(kind, answer, text)
     assert [tuple(each) if isinstance(each, list) else each for each in given] == expected if kind == "spans" else given == expected
+
+
+def test_what_was_read_holds_no_mark_of_parts():
+    assert input_lines("who?\x1esays Ada") == "who?\nsays Ada" and input_lines("a text") == "a text"
 
 
 def test_there_is_something_to_try_scorers_on_for_every_problem():
