@@ -136,6 +136,7 @@ def test_an_adopted_version_serves_scores_and_is_watched_as_any_other(keep, fine
     log.close()
 
 
+@pytest.mark.slow
 def test_where_a_champion_stands_another_model_is_adopted_for_a_reason_only(keep, finetuned):
     keep.retrain()
     config = str(keep.config)

@@ -183,6 +183,7 @@ def test_the_watch_tells_of_rows_that_no_run_has_looked_at_and_of_none_that_woul
     assert look() == "refused" and len(told) == 3
 
 
+@pytest.mark.slow
 def test_a_table_is_kept_as_a_file_is_and_another_number_of_rows_is_new_data(keep, monkeypatch):
     told = []
     monkeypatch.setattr(new_data, "emit_event", lambda event, resource, payload: told.append(event))

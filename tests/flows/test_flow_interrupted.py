@@ -5,6 +5,7 @@ import signal
 import time
 
 import forks
+import pytest
 
 from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import ledger_history
@@ -56,6 +57,7 @@ def test_killed_before_any_step_and_run_again_there_is_one_run_one_version_and_o
         assert steps and len(steps) == len(set(steps))
 
 
+@pytest.mark.slow
 def test_killed_after_its_last_word_it_is_whole_and_what_it_left_is_cleared(keep):
     assert forks.was_killed(keep.fork(kill=("flow_child", "InProcessHelper.close")))
     assert list(keep.home.path.glob("work/*"))

@@ -39,6 +39,7 @@ def test_labels_in_title_case_stop_before_any_training_and_pass_when_a_person_sa
     assert "`Red First`" in keep.refused(*GOOD)
 
 
+@pytest.mark.slow
 def test_whole_numbers_read_as_floats_are_the_same_classes_to_champion_and_challenger(keep):
     keep.write(relabelled(tiny.rows(300), CODES.get))
     first = keep.retrain(*GOOD)
@@ -64,6 +65,7 @@ def test_a_class_that_is_gone_stops_unless_the_window_explains_it(keep):
     assert "label `red first` is gone: its rows lie outside data.window" in keep.said
 
 
+@pytest.mark.slow
 def test_a_schedule_waits_for_mended_data_says_so_and_goes_on_when_they_are(keep, monkeypatch):
     pipeline, sent = load_pipeline(keep.config, list(GOOD)), []
     keep.retrain(*GOOD)

@@ -27,6 +27,7 @@ def at_home(keep, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_deploy_reconcile_and_doctor_ask_the_server_that_runs_and_start_no_other(keep, at_home):
     name = f"schedule.work_pool=pool-{os.getpid()}"
     done = at_home("deploy", str(keep.config), name)

@@ -96,6 +96,7 @@ def test_hand_commands_promote_with_a_reason_roll_back_and_tell(keep, server, mo
     assert "1 was compared with champion none, but the champion is version 2 now" in keep.said
 
 
+@pytest.mark.slow
 def test_a_waiting_version_is_promoted_as_its_decision_says_and_otherwise_only_for_a_reason(keep, monkeypatch):
     config, manual = str(keep.config), (*GOOD, "release.approval=manual", "gate.looks_per_year=4")
     first, second = keep.retrain(*manual), keep.retrain(*manual, "training.seed=1")

@@ -70,6 +70,7 @@ def test_a_report_whose_numbers_are_gone_from_mlflow_is_said_with_where_they_wer
     assert f"runs:/{done['run_id']}/report in MLflow holds no report.json" in keep.said and "restore it from a copy" in keep.said
 
 
+@pytest.mark.slow
 def test_where_the_last_snapshot_was_removed_changed_data_are_prepared_all_the_same_and_it_is_said(keep):
     first = keep.retrain()
     shutil.rmtree(keep.home.snapshots / first["snapshot"])
@@ -206,6 +207,7 @@ def test_a_worse_challenger_is_kept_for_the_record_and_users_keep_the_champion(k
     assert worse["verdict"] == "HOLD" and worse["model"]["version"] == "2" and keep.champion() == "1"
 
 
+@pytest.mark.slow
 def test_a_challenger_that_is_as_good_leaves_the_question_open_and_the_report_says_what_gain_would_have_been_seen(keep):
     keep.retrain(*GOOD)
     again = keep.retrain("training.epochs=5")
@@ -230,6 +232,7 @@ def test_doctor_tells_of_the_champion_and_of_one_that_the_ledger_does_not_know(k
     assert told() == ("warn", "the registry says none, the ledger 1")
 
 
+@pytest.mark.slow
 def test_a_promotion_made_in_mlflows_own_pages_is_adopted_and_said(keep):
     keep.retrain(*GOOD)
     worse = keep.retrain()
@@ -241,6 +244,7 @@ def test_a_promotion_made_in_mlflows_own_pages_is_adopted_and_said(keep):
     )
 
 
+@pytest.mark.slow
 def test_a_training_that_starts_from_the_champion_has_the_champion_in_its_key(keep):
     keep.retrain()
     onward = keep.retrain("training.start=champion")
@@ -302,6 +306,7 @@ def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
     assert keep.retrain(*settings)["skipped"]
 
 
+@pytest.mark.slow
 def test_a_generators_report_shows_both_sums_of_its_score_and_what_it_knows_of_its_own_rows(keep, llama_folder):
     pairs = tiny.pairs(300).rename(columns={"id": "ticket", "text": "question", "target": "answer"})
     pairs.assign(half=[f"h{number % 2}" for number in range(300)]).to_csv(keep.folder / "rows.csv", index=False)
