@@ -130,7 +130,7 @@ FACTS: dict[ProblemName, ProblemFacts] = {
     ),
     "text-generation": ProblemFacts(
         target="text",
-        metrics=(m.NLL, m.PERPLEXITY, m.EXACT_MATCH, m.ROUGE_L),
+        metrics=(m.NLL, m.PERPLEXITY, m.EXACT_MATCH, m.ROUGE_L, m.CHRF),
         primary=m.NLL_OF_ROWS,
         compared=m.LIKELIHOOD,
         life_metric=m.PERPLEXITY,

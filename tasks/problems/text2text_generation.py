@@ -28,7 +28,6 @@ class Text2TextGeneration(TextWriter):
     task_type = "SEQ_2_SEQ_LM"
     base_class = finetuned_class = "AutoModelForSeq2SeqLM"
     finetuned_table = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
-    text_scores = (*TextWriter.text_scores, "chrf")
     decodes_base = True
     wanted_network = (
         "text2text-generation needs an encoder-decoder with a head that writes, and this network is none: name a base such as "

@@ -52,7 +52,7 @@ class TextWriter(Problem):
 
     text_columns = ("text", "target")
     trivial_baseline = baselines.UNIGRAM
-    text_scores: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l")  # of answers, as `TextMetrics` names them
+    text_scores: ClassVar[tuple[str, ...]] = ("exact_match", "rouge_l", "chrf")  # of answers, as `TextMetrics` names them
     decodes_base: ClassVar[bool] = False  # whether the answers of the base, before any training, are worth their time
 
     # --- what a problem of this kind adds ---

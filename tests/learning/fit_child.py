@@ -4,30 +4,54 @@ import json
 import os
 import resource
 import signal
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import forks
+import pandas as pd
 import tiny
 
 from configs.errors import InfraError
-from configs.schema import Full, Lora, Preference, Supervised, Training
+from configs.schema import Adapter, Full, Lora, Objective, Preference, ProblemName, Supervised, Training
 from tasks.common import files
 from tasks.common.bases import find_base
-from tasks.data.label_sets import all_labels
 from tasks.learning import trainer
 from tasks.learning.fit import Listener, StoppedEarlyError
 from tasks.learning.network import spec_of
 from tasks.learning.objectives.run import TrainingMaterial, train_network
 from tasks.problems import problem_of
 
-ADAPTERS = {
-    "full": Full(), "lora": Lora(r=4, dropout=0.1), "decoder": Lora(r=4, dropout=0.1), "pairs": Full(),
-    "chats": Lora(r=4, dropout=0.1), "answers": Lora(r=4, dropout=0.1), "spans": Lora(r=4, dropout=0.1),
-}  # fmt: skip
-TWO_TEXTS = {  # by problem
-    "text-ranking": tiny.ranking_rows, "sentence-similarity": tiny.similar_rows, "text-retrieval": tiny.partner_rows,
-}  # fmt: skip
+LORA, SUPERVISED = Lora(r=4, dropout=0.1), Supervised()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is trained: a problem on the rows that `draw` gives, with an adapter and an objective."""
+
+    problem: ProblemName
+    draw: Callable[..., pd.DataFrame]
+    adapter: Adapter = LORA
+    objective: Objective = SUPERVISED
+    max_length: int = 16
+    messages: bool = False
+
+
+KINDS = {
+    "lora": Kind("text-classification", tiny.frame),
+    "full": Kind("text-classification", tiny.frame, Full()),
+    "label sets": Kind("multi-label-classification", tiny.label_set_rows),
+    "numbers": Kind("text-regression", tiny.number_rows),
+    "spans": Kind("token-classification", tiny.span_rows, max_length=12),  # more windows than rows
+    "answers": Kind("question-answering", tiny.answer_rows, max_length=24),
+    "rankings": Kind("text-ranking", tiny.ranking_rows),
+    "similarities": Kind("sentence-similarity", tiny.similar_rows),
+    "partners": Kind("text-retrieval", tiny.partner_rows),
+    "decoder": Kind("text-generation", tiny.pairs),
+    "pairs": Kind("text-generation", tiny.preferences, Full(), Preference()),
+    "chats": Kind("text-generation", tiny.chat_rows, max_length=32, messages=True),
+    "seq2seq": Kind("text2text-generation", tiny.pairs),
+}
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
 
@@ -56,7 +80,7 @@ class Moments:
         setattr(module, name, counted)
 
 
-def child(base, run, adapter, settings, moments, room):
+def child(base, run, kind, settings, moments, room):
     """Train, note what was logged in run/journal.jsonl, and leave what came of it in run/outcome.json.
 
     A file can have no more than `room` bytes: what a full disk does, without one.
@@ -74,30 +98,15 @@ def child(base, run, adapter, settings, moments, room):
         moments(f"log {step}")
 
     listener = Listener(log, lambda step, _: moments(f"step {step}"), said.append)
-    preference = adapter == "pairs"
-    chats, finds = adapter == "chats", adapter == "answers"
-    decoder = adapter == "decoder" or preference or chats
-    draw = tiny.preferences if preference else tiny.pairs if decoder else tiny.answer_rows if finds else tiny.frame
-    draw = TWO_TEXTS.get(adapter, tiny.chat_rows if chats else draw)
-    rows, held_out = draw(ROWS, 0), draw(20, 1)
-    labels = () if decoder or finds or adapter in TWO_TEXTS else tuple(sorted(set(rows["target"])))
-    problem = "text-generation" if decoder else "question-answering" if finds else "text-classification"
-    objective = Preference() if preference else Supervised()
-    problem, moves = (adapter, ADAPTERS["lora"]) if adapter in TWO_TEXTS else (problem, ADAPTERS[adapter])
-    spec = spec_of(problem, moves, labels, 24 if finds else 16, settings["seed"], find_base(base))
-    if adapter in TWO_TEXTS:
-        spec = problem_of(problem).with_targets(spec, rows["target"].tolist())
-    if chats:
-        spec = replace(spec, messages=True, max_length=32)
-    if adapter == "spans":  # more windows than rows
-        rows, held_out = tiny.span_rows(ROWS, 0), tiny.span_rows(20, 1)
-        spec = spec_of("token-classification", ADAPTERS[adapter], all_labels(rows["target"]), 12, settings["seed"], find_base(base))
+    rows, held_out = kind.draw(ROWS, 0), kind.draw(20, 1)
+    spec = spec_of(kind.problem, kind.adapter, (), kind.max_length, settings["seed"], find_base(base))
+    spec = replace(problem_of(kind.problem).with_targets(spec, rows["target"].tolist()), messages=kind.messages)
     outcome = {"error": None, "weights": None}
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, most[1]) if room else most)
     try:
         trained = train_network(
-            TrainingMaterial(spec, Path(base), rows, held_out), objective, Training(**settings), run / "fit", listener
+            TrainingMaterial(spec, Path(base), rows, held_out), kind.objective, Training(**settings), run / "fit", listener
         )
         outcome |= {"weights": trained.weights, "steps": trained.steps, "history": trained.history}
     except (StoppedEarlyError, InfraError) as error:
@@ -107,9 +116,9 @@ def child(base, run, adapter, settings, moments, room):
     (run / "outcome.json").write_text(json.dumps({**outcome, "said": said, "moments": moments.seen}))
 
 
-def start(base, run, adapter="lora", settings=None, last=None, send=signal.SIGKILL, room=None):
+def start(base, run, kind="lora", settings=None, last=None, send=signal.SIGKILL, room=None):
     """Begin a child; returns its process."""
-    return forks.start(child, str(base), str(run), adapter, {**TRAINING, **(settings or {})}, Moments(last, send), room)
+    return forks.start(child, str(base), str(run), KINDS[kind], {**TRAINING, **(settings or {})}, Moments(last, send), room)
 
 
 def outcome(base, run, **given):

@@ -1,6 +1,6 @@
 """The contract of a problem, held to by every one: a new problem brings a case, and all of it is asked of it.
 
-Each problem meets one adapter here, in turn.
+Each problem meets one adapter, in turn; the others are slow ones.
 """
 
 from contextlib import nullcontext
@@ -48,7 +48,11 @@ CASES = {
 }
 SEQ2SEQ = Case(tiny.pairs(80), "bart_folder")  # of whatever else writes text
 ADAPTERS = {"lora": Lora(r=4), "full": Full()}
-PAIRS = [(problem, list(ADAPTERS)[number % 2]) for number, problem in enumerate(get_args(ProblemName))]
+PAIRS = [
+    pytest.param((problem, adapter), marks=[] if (number + place) % len(ADAPTERS) == 0 else [pytest.mark.slow])
+    for number, problem in enumerate(get_args(ProblemName))
+    for place, adapter in enumerate(ADAPTERS)
+]
 
 
 def case_of(problem) -> Case:
