@@ -186,7 +186,7 @@ def test_a_full_disk_at_any_step_is_a_fault_of_the_world_and_leaves_nothing(writ
     run = subprocess.run(
         [sys.executable, "-c", FULL, source, str(home), str(bytes_allowed)], capture_output=True, text=True, check=True
     )
-    assert "free space there" in run.stdout
+    assert "raise this user's limit on the size of files" in run.stdout
     assert not [p for place in ("work", "snapshots") if (home / place).exists() for p in (home / place).iterdir()]
 
 
