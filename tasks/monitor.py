@@ -94,16 +94,18 @@ def describe_window(
     pipeline: Pipeline, champion: tuple[Path, Path], reference: TrafficReference, found: pd.DataFrame, now: datetime
 ) -> TrafficWindow:
     """Embed and describe the answers, their texts read as the champion reads them; `champion` is its folder and its base's."""
+    from tasks.data.shown_answers import shown_answer
     from tasks.learning.embedding import embed_texts
     from tasks.learning.network import read_spec
 
     folder, base = champion
     texts = read_spec(folder).read(found["text"].tolist())
+    shown = [shown_answer(pipeline.facts, answer, text) for answer, text in zip(found["prediction"], found["text"], strict=True)]
     points = embed_texts(base, texts, pipeline.model.max_length, pipeline.training.precision)
     return TrafficWindow(
         now - timedelta(days=pipeline.monitor.window_days),
         now,
-        found.assign(text=texts).join(text_stats_of(texts, reference.vocabulary)),
+        found.assign(text=texts, shown=shown).join(text_stats_of(texts, reference.vocabulary)),
         points,
     )
 

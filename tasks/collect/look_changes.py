@@ -42,7 +42,7 @@ def novel_texts_of(reference: TrafficReference, window: TrafficWindow) -> page.N
         line = window.rows.iloc[row]
         score = None if line["score"] != line["score"] else float(line["score"])
         return page.Example(
-            text=line["text"], id=line["id"], time=line["time"].isoformat(), prediction=line["prediction"], score=score, **more
+            text=line["text"], id=line["id"], time=line["time"].isoformat(), prediction=line["shown"], score=score, **more
         )
 
     return page.NovelTextRows(
