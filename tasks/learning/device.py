@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import resource
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -147,3 +147,16 @@ def _cpu_name() -> str:
 
 def _gib_text(size: int) -> str:
     return f"{size / 2**30:.2f} GiB"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread of the CPU while the block lasts."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -3,9 +3,10 @@
 import os
 
 import pytest
+import torch
 
 from tasks.learning import device
-from tasks.learning.device import bf16_pays
+from tasks.learning.device import bf16_pays, one_thread
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,14 @@ def test_one_gpu_or_none_is_left_as_it_is(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     device.settle_on(0)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
+
+
+def test_what_is_computed_on_one_thread_leaves_the_number_as_it_was():
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyError), one_thread():
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)  # as all tests compute
