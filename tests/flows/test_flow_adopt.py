@@ -189,6 +189,7 @@ def test_a_model_of_other_classes_than_the_data_or_an_adapter_is_refused_and_not
     assert keep.versions() == set() and keep.runs() == [] and ledger_history(keep.ledger, "tiny") == ()
 
 
+@pytest.mark.slow
 def test_a_model_that_writes_is_adopted_too(keep, llama_folder):
     keep.write(tiny.pairs(200).rename(columns={"text": "prompt", "target": "completion", "id": "ticket"}).assign(half="h"))
     settings = ("problem=text-generation", f"model.base={llama_folder}", "evaluation.decode_rows=4")

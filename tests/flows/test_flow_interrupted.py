@@ -27,6 +27,7 @@ def waits(process):
     return file.is_file() and "is held by process" in file.read_text()
 
 
+@pytest.mark.slow
 def test_of_two_at_once_one_trains_and_the_other_waits_and_skips(keep):
     with hold_pipeline(
         keep.home.path, "tiny", lambda _: None

@@ -15,6 +15,7 @@ def pairs(keep):
     rows.assign(half=[f"h{n % 2}" for n in range(300)]).drop(columns="group").to_csv(keep.folder / "rows.csv", index=False)
 
 
+@pytest.mark.slow
 def test_a_model_is_replaced_by_one_that_finds_preferred_answers_likelier(keep, pairs, llama_folder):
     settings = (
         "problem=text-generation", f"model.base={llama_folder}", "adapter.kind=lora", "evaluation.decode_rows=4",

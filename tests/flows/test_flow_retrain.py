@@ -80,6 +80,7 @@ def test_where_the_last_snapshot_was_removed_changed_data_are_prepared_all_the_s
     assert "compared with no earlier ones" in keep.said and first["snapshot"] in keep.said
 
 
+@pytest.mark.slow
 def test_another_redaction_key_than_that_of_the_rows_before_is_said_on_this_machine_and_on_another(keep, monkeypatch):
     monkeypatch.delenv("TUNEKEEPER_REDACTION_KEY", raising=False)
     keep.retrain("data.redact.enabled=true")
@@ -155,6 +156,7 @@ def test_data_model_and_service_are_linked_as_assets(keep):
     assert keep.links({(data, None), (model, data), (service, model)})
 
 
+@pytest.mark.slow
 def test_names_paths_and_checkpoints_are_not_what_a_model_is_made_of(keep):
     first = keep.retrain()
     (keep.folder / "moved").mkdir()
@@ -201,6 +203,7 @@ def test_a_challenger_that_is_better_replaces_the_champion_and_what_was_rolled_b
     assert [row.kind for row in ledger_history(keep.ledger, "tiny")] == ["FIRST", "PROMOTE", "ROLLBACK"]
 
 
+@pytest.mark.slow
 def test_a_worse_challenger_is_kept_for_the_record_and_users_keep_the_champion(keep):
     keep.retrain(*GOOD)
     worse = keep.retrain()
@@ -217,6 +220,7 @@ def test_a_challenger_that_is_as_good_leaves_the_question_open_and_the_report_sa
     assert "smallest gain these rows would show" in Path(again["report"]).read_text()
 
 
+@pytest.mark.slow
 def test_doctor_tells_of_the_champion_and_of_one_that_the_ledger_does_not_know(keep):
     def told():
         (check,) = [check for check in run_checks(keep.home, load_pipeline(keep.config)) if check.name == "champion"]

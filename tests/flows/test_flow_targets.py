@@ -57,6 +57,7 @@ def tagged(keep):
 SETS = ("data.labels=tags", "model.max_length=40", "training.epochs=14", "training.learning_rate=0.01", "adapter.kind=lora")
 
 
+@pytest.mark.slow
 def test_a_classifier_of_many_labels_is_judged_by_the_f1_of_rows_and_explained_label_by_label(keep, tagged):
     found = keep.retrain(*SETS)
     assert found["verdict"] == "PROMOTE" and found["metrics"]["f1_rows"] > 0.7, found["reasons"]

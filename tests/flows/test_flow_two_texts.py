@@ -60,6 +60,7 @@ def partners(keep):
     return write(keep, tiny.partner_rows(400), "anchor", "positive").drop(columns="relevance")
 
 
+@pytest.mark.slow
 def test_texts_find_their_partners_and_pairs_are_scored_by_the_cosine(keep, partners):
     partners.to_csv(keep.folder / "rows.csv", index=False)
     found = keep.retrain(*PARTNERS)

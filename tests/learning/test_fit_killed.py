@@ -78,6 +78,7 @@ def test_killed_between_two_epochs_the_next_epochs_order_and_dropout_are_the_sam
     assert outcome(bert_folder, tmp_path / "cut", kind=kind, settings=every_epoch)["weights"] == whole["weights"]
 
 
+@pytest.mark.slow
 def test_killed_in_the_midst_of_an_epoch_taken_in_smaller_pieces_it_goes_on_with_the_next_piece(bert_folder, tmp_path):
     for run in ("whole", "cut"):
         (tmp_path / run / "fit").mkdir(parents=True)
@@ -104,6 +105,7 @@ def test_every_kind_of_training_that_was_killed_is_resumed_to_the_same_weights(k
         assert outcome(base, run, kind=kind)["weights"] == whole["weights"]
 
 
+@pytest.mark.slow
 def test_killed_after_it_stopped_early_it_does_not_start_over_to_learn(bert_folder, tmp_path):
     whole = outcome(bert_folder, tmp_path / "whole", settings=STOPPING)
     assert any("stopped early" in sentence for sentence in whole["said"]) and whole["steps"] < 72
