@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tasks.data.answers import Place, trimmed
 from tasks.problems.answer_windows import Window, collate_windows
 from tasks.problems.classifier import pool_tokens
+from tasks.problems.padding import batches_by_length
 
 if TYPE_CHECKING:
     import torch
@@ -211,11 +212,9 @@ def _window_logits(
 
     model, collate = network.model, collate_windows(network.pad_id)
     device = next(model.parameters()).device
-    order = sorted(range(len(windows)), key=lambda place: (-len(windows[place].ids), place))
+    rows = [{"input_ids": window.ids, "window": window} for window in windows]
     model.eval()
-    for begin in range(0, len(order), batch_size):
-        part = [windows[place] for place in order[begin : begin + batch_size]]
-        batch = {name: tensor.to(device) for name, tensor in collate([{"window": window} for window in part]).items()}
+    for places, batch in batches_by_length(rows, collate, batch_size, device):
         with torch.inference_mode(), autocast():
             logits = model(**batch)["logits"].float().cpu().numpy().astype(np.float64)
-        yield from zip(part, logits, strict=True)
+        yield from zip([windows[place] for place in places], logits, strict=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from tasks.data.answers import Place, context_of, question_of
+from tasks.problems.padding import pad_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -110,16 +111,11 @@ def collate_windows(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Te
 
     def batch(rows: list[Example]) -> dict[str, torch.Tensor]:
         windows: list[Window] = [row["window"] for row in rows]
-        longest = max(len(window.ids) for window in windows)
-        shape = (len(windows), longest)
-        out = {"input_ids": torch.full(shape, pad_id)}
-        out |= {name: torch.zeros(shape, dtype=torch.long) for name in ("attention_mask", "context_mask", "token_type_ids")}
+        out = pad_tokens([window.ids for window in windows], pad_id)
+        out["token_type_ids"] = pad_tokens([window.segments for window in windows], 0)["input_ids"]
+        out["context_mask"] = torch.zeros_like(out["input_ids"])
         for place, window in enumerate(windows):
-            size = len(window.ids)
-            out["input_ids"][place, :size] = torch.tensor(window.ids)
-            out["attention_mask"][place, :size] = 1
             out["context_mask"][place, window.first : window.first + len(window.offsets)] = 1
-            out["token_type_ids"][place, :size] = torch.tensor(window.segments)
         return out | ({"labels": torch.tensor([row["labels"] for row in rows])} if "labels" in rows[0] else {})
 
     return batch

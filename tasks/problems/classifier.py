@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from configs.errors import InputError
 from tasks.data.text_parts import MARK, split_parts
+from tasks.problems.padding import batches_by_length, pad_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -186,16 +187,8 @@ def collate_rows(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tenso
     import torch
 
     def batch(rows: list[Example]) -> dict[str, torch.Tensor]:
-        longest = max(len(row["input_ids"]) for row in rows)
-        ids = torch.full((len(rows), longest), pad_id)
-        mask = torch.zeros((len(rows), longest), dtype=torch.long)
-        for place, row in enumerate(rows):
-            ids[place, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
-            mask[place, : len(row["input_ids"])] = 1
-        out = {"input_ids": ids, "attention_mask": mask}
-        if "labels" in rows[0]:
-            out["labels"] = torch.tensor([row["labels"] for row in rows])
-        return out
+        padded = pad_tokens([row["input_ids"] for row in rows], pad_id)
+        return padded | ({"labels": torch.tensor([row["labels"] for row in rows])} if "labels" in rows[0] else {})
 
     return batch
 
@@ -221,18 +214,14 @@ def run_in_batches(
     """Logits (n, labels) or pooled embeddings (n, hidden) of token id rows, in the order given; longest rows first."""
     import torch
 
-    order = sorted(range(len(ids)), key=lambda row: (-len(ids[row]), row))
-    batch_of = collate_rows(pad_id)
-    device = next(model.parameters()).device
+    device, rows = next(model.parameters()).device, [{"input_ids": row} for row in ids]
     out: npt.NDArray[np.float32] | None = None
     model.eval()
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = {name: tensor.to(device) for name, tensor in batch_of([{"input_ids": ids[row]} for row in rows]).items()}
+        for places, batch in batches_by_length(rows, collate_rows(pad_id), batch_size, device):
             with autocast():
                 values = model.embed(**batch) if embeddings else model(**batch)["logits"]  # type: ignore[operator]
             values = values.float().cpu().numpy()
             out = np.empty((len(ids), values.shape[1]), np.float32) if out is None else out
-            out[rows] = values
+            out[places] = values
     return np.empty((0, 0), np.float32) if out is None else out

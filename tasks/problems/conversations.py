@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from configs.errors import InputError
 from tasks.data.turns import ASSISTANT, SYSTEM, USER, Turn, turns_of
 from tasks.problems.chat_template import has_template, render_messages
-from tasks.problems.likelihood import IGNORED
+from tasks.problems.padding import IGNORED
 
 if TYPE_CHECKING:
     import pandas as pd

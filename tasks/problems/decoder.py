@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.problems.conversations import prompt_of, turn_end
-from tasks.problems.likelihood import IGNORED, pad_examples
+from tasks.problems.padding import IGNORED, pad_examples
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,4 +1,4 @@
-"""The base of problems whose answers are read from one linear head on an encoder, pooled as its base was trained to be."""
+"""The bases of problems whose network is an encoder with a head: any such, and those of one vector of logits a text."""
 
 from __future__ import annotations
 
@@ -54,6 +54,12 @@ class Encoder(Problem):
 
     def used_part(self, model: PreTrainedModel) -> PreTrainedModel:
         return model.get_encoder() if model.config.is_encoder_decoder else model
+
+    def check_probe(self, name: str, base: Path, probe: Probe) -> None:
+        """Any network that reads text will do."""
+
+    def drops_pooler(self, base: Path, probe: Probe, *, trained: bool) -> bool:
+        return True
 
 
 class EncoderHead(Encoder):

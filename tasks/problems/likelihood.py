@@ -7,28 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.problems.padding import IGNORED, batches_by_length
 from tasks.problems.types import Autocast, Example, Floats
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-IGNORED = -100  # the label of a token that no loss is taken on
-
-
-def pad_examples(rows: Sequence[Example], pad_id: int) -> dict[str, torch.Tensor]:
-    """Rows as one batch, padded on the right, with a mask of what is read; no loss is taken on the padding of labels."""
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
-
-    ids = [torch.tensor(row["input_ids"]) for row in rows]
-    lengths = torch.tensor([len(row) for row in ids])
-    padded = pad_sequence(ids, batch_first=True, padding_value=pad_id)
-    return {
-        "input_ids": padded,
-        "attention_mask": (torch.arange(padded.shape[1]) < lengths[:, None]).long(),
-        "labels": pad_sequence([torch.tensor(row["labels"]) for row in rows], batch_first=True, padding_value=IGNORED),
-    }
 
 
 def log_likelihoods(
@@ -46,13 +30,10 @@ def log_likelihoods(
     """
     import torch
 
-    order = sorted(range(len(rows)), key=lambda row: (-len(rows[row]["input_ids"]), row))
     device, out = next(model.parameters()).device, np.zeros((len(rows), 2))
     model.eval()
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            batch = {name: tensor.to(device) for name, tensor in collate([rows[place] for place in places]).items()}
+        for places, batch in batches_by_length(rows, collate, batch_size, device):
             labels = batch.pop("labels")[:, int(shifted) :]
             with autocast():
                 logits = model(**batch).logits[:, : labels.shape[1]].float()

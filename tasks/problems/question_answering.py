@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tasks.problems.classifier import Pooling
-    from tasks.problems.probing import Probe
 
 ALWAYS = -1e9  # the log-odds above which a network answers that has seen no row without an answer
 BATCH = 32  # windows that are read at once where no setting says how many
@@ -110,12 +109,6 @@ class QuestionAnswering(Encoder):
         if getattr(encoder, "pooler", None) is not None:
             encoder.pooler = None  # type: ignore[assignment]
         return build_span_network(adapt(encoder), width, pooling), replace(spec, pooling=pooling)  # type: ignore[arg-type]
-
-    def check_probe(self, name: str, base: Path, probe: Probe) -> None:
-        """Any network that reads texts will do."""
-
-    def drops_pooler(self, base: Path, probe: Probe, *, trained: bool) -> bool:
-        return True
 
     def model_logits(self, model: PreTrainedModel, ids: torch.Tensor) -> Any:
         outputs = model(input_ids=ids, attention_mask=ids.new_ones(ids.shape))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from configs.errors import InputError
 from tasks.problems.languages import language_mark, language_marks, marks_languages
-from tasks.problems.likelihood import IGNORED, pad_examples
+from tasks.problems.padding import IGNORED, pad_examples
 from tasks.problems.types import Example, Network, Writing, padding_token, read_tokenizer
 
 if TYPE_CHECKING:

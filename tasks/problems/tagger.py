@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from configs.errors import InputError
 from tasks.data.redaction.placeholders import aligned_view
+from tasks.problems.padding import IGNORED, batches_by_length, pad_examples
 from tasks.problems.tagging import read_tag_names
 
 if TYPE_CHECKING:
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-    from tasks.problems.types import Autocast, Example, Spec
+    from tasks.problems.types import Autocast, Spec
 
-IGNORED = -100  # the tag of a token that no loss counts
 OVERLAP = 4  # a window shares one token in so many with the next
+SHORTEST = 0.5  # the tokens of a window, as a share of those of the longest in its batch
 
 
 @dataclass(frozen=True)
@@ -124,26 +126,6 @@ def _overlap(tokenizer: PreTrainedTokenizerBase, spec: Spec) -> int:
     return room // OVERLAP
 
 
-def collate_windows(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
-    """Windows of token ids, with tags where there are any -> one padded batch, as long as its longest."""
-    import torch
-
-    def batch(rows: list[Example]) -> dict[str, torch.Tensor]:
-        shape = len(rows), max(len(row["input_ids"]) for row in rows)
-        out = {"input_ids": torch.full(shape, pad_id), "attention_mask": torch.zeros(shape, dtype=torch.long)}
-        if "labels" in rows[0]:
-            out["labels"] = torch.full(shape, IGNORED)
-        for place, row in enumerate(rows):
-            length = len(row["input_ids"])
-            out["input_ids"][place, :length] = torch.tensor(row["input_ids"])
-            out["attention_mask"][place, :length] = 1
-            if "labels" in row:
-                out["labels"][place, :length] = torch.tensor(row["labels"])
-        return out
-
-    return batch
-
-
 def tag_loss(
     outputs: dict[str, torch.Tensor], labels: torch.Tensor, num_items_in_batch: torch.Tensor | int | None = None
 ) -> torch.Tensor:
@@ -162,28 +144,15 @@ def window_logits(
     """The logits (tokens, tags) of the tokens that are read from each window; longest windows first, of like length together."""
     import torch
 
-    order = sorted(range(len(windows)), key=lambda place: (-len(windows[place].ids), place))
-    batch_of, device = collate_windows(pad_id), next(model.parameters()).device
+    rows, collate = [{"input_ids": window.ids} for window in windows], partial(pad_examples, pad_id=pad_id)
+    device = next(model.parameters()).device
     out: list[npt.NDArray[np.float32]] = [np.empty((0, 0), np.float32)] * len(windows)
     model.eval()
     with torch.inference_mode():
-        for places in _like_batches(order, [len(window.ids) for window in windows], batch_size):
-            batch = {name: tensor.to(device) for name, tensor in batch_of([{"input_ids": windows[p].ids} for p in places]).items()}
+        for places, batch in batches_by_length(rows, collate, batch_size, device, shortest=SHORTEST):
             with autocast():
                 logits = model(**batch)["logits"].float().cpu().numpy()
             for own, place in zip(logits, places, strict=True):
                 tokens = windows[place].tokens
                 out[place] = own[tokens.start : tokens.stop].copy()
     return out
-
-
-def _like_batches(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
-    """Windows in batches of at most so many, of which none is shorter than half the longest: padding costs as much as text."""
-    batch: list[int] = []
-    for place in order:
-        if batch and (len(batch) == most or 2 * lengths[place] < lengths[batch[0]]):
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from configs.schema import Supervised
 from tasks.problems import decoder
 from tasks.problems.conversations import encode_conversations
-from tasks.problems.likelihood import IGNORED, log_likelihoods
+from tasks.problems.likelihood import log_likelihoods
+from tasks.problems.padding import IGNORED
 from tasks.problems.text_writer import TextWriter
 from tasks.problems.types import Adapt, Autocast, EncodedRows, Example, Floats, Network, Spec, Writing
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,10 @@ from configs.schema import Supervised
 from tasks.data.label_sets import all_labels, set_scores
 from tasks.data.spans import spans_of, write_spans
 from tasks.problems import classifier, metrics
-from tasks.problems.base import Problem
 from tasks.problems.baselines import spans as baselines
-from tasks.problems.tagger import IGNORED, Window, build_tagger, collate_windows, cut_windows, load_tagger, tag_loss, window_logits
+from tasks.problems.encoder_head import Encoder
+from tasks.problems.padding import IGNORED, pad_examples
+from tasks.problems.tagger import Window, build_tagger, cut_windows, load_tagger, tag_loss, window_logits
 from tasks.problems.tagging import best_tags, best_word_tags, is_within_word, spans_of_tags, tag_count, tags_of, word_starts
 from tasks.problems.types import (
     Adapt,
@@ -41,24 +43,18 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
     from torch import nn
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-    from tasks.problems.probing import Probe
+    from transformers import PreTrainedTokenizerBase
 
 
 WITHIN_WORDS = 0.005  # of the edges of spans, that may lie within a word where spans are said to be of whole ones
 
 
-class TokenClassification(Problem):
+class TokenClassification(Encoder):
     """Texts in, labelled spans out. Places count characters of texts as they are stored, which are viewed where they are read."""
 
-    task_type = "FEATURE_EXTRACTION"
-    base_class = "AutoModel"
     finetuned_class = "AutoModelForTokenClassification"
     finetuned_table = "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES"
     text_columns = ()
-    needs_end_token = False
-    has_lexical = True
     trivial_baseline = baselines.NOTHING
     wanted_network = (
         "token-classification needs a network that reads text, and transformers has none of this kind: name another base"
@@ -81,21 +77,6 @@ class TokenClassification(Problem):
         encoder, width, _ = classifier.load_encoder(base, "mean")
         return build_tagger(adapt(encoder), width, tag_count(len(spec.labels))), spec
 
-    def outline_model(self, spec: Spec, config: PretrainedConfig, adapt: Adapt) -> nn.Module:
-        import torch
-        from transformers import AutoModel
-
-        return adapt(self.used_part(AutoModel.from_config(config, dtype=torch.float32)))
-
-    def used_part(self, model: PreTrainedModel) -> PreTrainedModel:
-        return model.get_encoder() if model.config.is_encoder_decoder else model
-
-    def check_probe(self, name: str, base: Path, probe: Probe) -> None:
-        """Any network that reads text will do."""
-
-    def drops_pooler(self, base: Path, probe: Probe, *, trained: bool) -> bool:
-        return True
-
     # --- rows ---
 
     def encode_rows(self, tokenizer: PreTrainedTokenizerBase, spec: Spec, rows: pd.DataFrame) -> list[Example]:
@@ -109,7 +90,7 @@ class TokenClassification(Problem):
         return examples
 
     def collator(self, network: Network) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
-        return collate_windows(network.pad_id)
+        return partial(pad_examples, pad_id=network.pad_id)
 
     def loss_of(self, network: Network, rows: EncodedRows, objective: Supervised) -> Loss:
         return tag_loss

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from configs.schema import facts_of
 from tasks.data.text_parts import MARK, map_parts
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import classifier, problem_of
-from tasks.problems.encoder_head import EncoderHead
+from tasks.problems.encoder_head import Encoder, EncoderHead
 from tasks.serving.batcher import Prediction
 from tasks.serving.generation.writer import Writer, make_writer
 from tasks.serving.packaged_model import PackagedModel
@@ -117,18 +116,17 @@ def _text_head(text: str, size: int) -> str:
 def make_ready(version: str, package: PackagedModel) -> ReadyModel:
     """Settle a loaded model's weights and let it answer a few texts, so that the first caller waits no longer than the next."""
     how, network = numerics(package.preparation.precision), package.network  # type: ignore[arg-type]
-    answering = ReadyModel(version, package, how)
-    if isinstance(problem_of(network.spec.problem), EncoderHead):
+    answering, problem = ReadyModel(version, package, how), problem_of(network.spec.problem)
+    if isinstance(problem, EncoderHead):
         _merge_adapters(network.model, how)
         flat = UnpaddedPass(network.model, autocast(how))
         ids = classifier.encode_texts(network.tokenizer, WARM, network.spec.max_length)
         answering.flat = flat if flat.fits(ids, answering._padded_logits) else None
-    elif facts_of(network.spec.problem).finds_answers:
+    elif isinstance(problem, Encoder):
         _merge_adapters(network.model, how)
     else:
         _merge_adapters(network.model, None)
-        if facts_of(network.spec.problem).writes_text:
-            answering.writer = make_writer(version, network, package.preparation.new_tokens)
+        answering.writer = make_writer(version, network, package.preparation.new_tokens)
     for texts in (WARM[:1], WARM * 4):
         answering.answers(texts)
     return answering

@@ -18,7 +18,7 @@ from tasks.learning.objectives import measure_of, objective_of
 from tasks.learning.objectives.run import TrainingMaterial, train_network
 from tasks.learning.scoring import score_network, score_opponents, scoring_of
 from tasks.problems import problem_of
-from tasks.problems.likelihood import IGNORED
+from tasks.problems.padding import IGNORED
 
 PROBLEM = "text-generation"
 ROWS, HELD_OUT = tiny.preferences(44), tiny.preferences(20, 1).assign(id=lambda rows: "h" + rows["id"])

@@ -12,7 +12,7 @@ from tasks.learning.network import build_network, spec_of
 from tasks.problems import decoder, problem_of
 from tasks.problems.chat_template import render_messages
 from tasks.problems.conversations import check_template, encode_conversations, prompt_of, turn_end, without_oldest_exchange
-from tasks.problems.likelihood import IGNORED
+from tasks.problems.padding import IGNORED
 from tasks.serving.generation.writer import make_writer
 
 SYSTEM, FIRST, SAID, SECOND = Turn("system", "kan"), Turn("user", "kast kara"), Turn("assistant", "kara kast"), Turn("user", "lost")

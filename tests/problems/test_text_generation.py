@@ -13,7 +13,8 @@ from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, spec_of
 from tasks.learning.objectives.run import TrainingMaterial, train_network
 from tasks.problems import decoder
-from tasks.problems.likelihood import IGNORED, log_likelihoods
+from tasks.problems.likelihood import log_likelihoods
+from tasks.problems.padding import IGNORED
 from tasks.problems.types import Writing
 
 ROWS = tiny.pairs(40)

@@ -24,7 +24,8 @@ from tasks.problems import problem_of
 from tasks.problems.baselines import spans as baselines
 from tasks.problems.metrics import span_metrics
 from tasks.problems.metrics.spans import label_counts, span_scores
-from tasks.problems.tagger import IGNORED, cut_windows
+from tasks.problems.padding import IGNORED
+from tasks.problems.tagger import cut_windows
 from tasks.problems.tagging import (
     best_tags,
     best_word_tags,

@@ -13,7 +13,7 @@ from tasks.common.processes import environment_variable
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, trainer_arguments
 from tasks.problems import problem_of
-from tasks.problems.likelihood import IGNORED, pad_examples
+from tasks.problems.padding import IGNORED, pad_examples
 from tasks.problems.pair_ranking import PairRanking
 from tasks.problems.text_writer import TextWriter
 
