@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from configs.schema import Supervised
-from tasks.data.numbers import format_number
+from tasks.data.numbers import format_number, read_numbers, round_answers
 from tasks.problems.baselines import ranking as baselines
 from tasks.problems.encoder_head import text_vectors
 from tasks.problems.metrics.similarity import rank_agreement, similarity_metrics, standard_ranks
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     import torch
 
 SAME = "the same similarity for all pairs"
-DIGITS = 6
 
 
 class SentenceSimilarity(VectorEncoder):
@@ -47,7 +46,7 @@ class SentenceSimilarity(VectorEncoder):
     )
 
     def with_targets(self, spec: Spec, targets: Sequence[str]) -> Spec:
-        numbers = _numbers(targets)
+        numbers = read_numbers(targets)
         return replace(spec, location=float(numbers.min()), spread=float(np.ptp(numbers)) or 1.0)
 
     def encode_labels(self, spec: Spec, texts: Sequence[Sequence[int]], target: str, group: str | None) -> list[float]:
@@ -58,18 +57,18 @@ class SentenceSimilarity(VectorEncoder):
 
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:
         numbers = spec.location + spec.spread * cosines(logits)
-        return [NetworkAnswer(format_number(float(f"{number:.{DIGITS}g}")), None) for number in numbers.tolist()]
+        return [NetworkAnswer(format_number(number), None) for number in round_answers(numbers).tolist()]
 
     def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
         vectors = vectors_of(network, self.network_inputs(rows["text"].tolist()), how)
         predictions, alike = [answer.prediction for answer in self.read_logits(network.spec, vectors)], cosines(vectors)
-        targets = _numbers(rows["target"])
+        targets = read_numbers(rows["target"])
         frame = rows[stored_columns(rows)].assign(prediction=predictions, agreement=rank_agreement(targets, alike))
         return ScoredRows(frame, similarity_metrics(targets, alike))
 
     def difference_scale(self, targets: Sequence[str]) -> DifferenceScale:
         """Two models' agreements with a row differ by what the furthest standardised ranks allow, at the most."""
-        ranks = np.abs(standard_ranks(_numbers(targets)))
+        ranks = np.abs(standard_ranks(read_numbers(targets)))
         return DifferenceScale(largest=float((ranks.max(initial=0.0) + np.sqrt(3)) ** 2 / 2))
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
@@ -89,12 +88,8 @@ class SentenceSimilarity(VectorEncoder):
         return ScoredBaselines((*lexical, _scored_baseline(baselines.embedding_cosine(first, second), test)))
 
 
-def _numbers(targets: Sequence[str] | pd.Series) -> Floats:
-    return np.array([float(target) for target in targets], dtype=np.float64)
-
-
 def _scored_baseline(baseline: baselines.RankingBaseline, test: pd.DataFrame) -> ScoredBaseline:
-    targets = _numbers(test["target"])
+    targets = read_numbers(test["target"])
     scores = rank_agreement(targets, baseline.scores)
     return ScoredBaseline(baseline.name, scores, similarity_metrics(targets, baseline.scores), baseline.seconds)
 

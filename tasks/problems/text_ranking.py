@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from configs.errors import InputError
 from configs.schema import Supervised
-from tasks.data.numbers import format_number
+from tasks.data.numbers import format_number, read_numbers, round_answers
 from tasks.data.text_parts import split_parts
 from tasks.problems.baselines import ranking as baselines
 from tasks.problems.encoder_head import EncoderHead, text_logits, text_vectors
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
-DIGITS = 6  # significant ones of an answer: those that fp32 holds
-
 
 class TextRanking(EncoderHead):
     """Queries with documents in, their relevance out. The loss is binary cross-entropy of relevance as a share of the greatest."""
@@ -55,7 +53,7 @@ class TextRanking(EncoderHead):
 
     def with_targets(self, spec: Spec, targets: Sequence[str]) -> Spec:
         """The greatest relevance, which answers are shares of, and the mean share, which the head starts from."""
-        numbers = _numbers(targets)
+        numbers = read_numbers(targets)
         greatest = float(numbers.max()) or 1.0
         return replace(spec, spread=greatest, shares=(float((numbers.sum() / greatest + 1) / (len(numbers) + 2)),))
 
@@ -86,7 +84,7 @@ class TextRanking(EncoderHead):
         logits = text_logits(network, rows["text"].tolist(), how.evaluation.batch_size, how.autocast)
         predictions = [answer.prediction for answer in self.read_logits(network.spec, logits)]
         queries = _codes_of_queries(rows["text"])
-        ndcg, metrics = _rank(logits[:, 0].astype(np.float64), _numbers(rows["target"]), queries)
+        ndcg, metrics = _rank(logits[:, 0].astype(np.float64), read_numbers(rows["target"]), queries)
         frame = rows[stored_columns(rows)].assign(prediction=predictions, query=queries, ndcg=ndcg)
         return ScoredRows(frame, metrics)
 
@@ -126,10 +124,6 @@ class TextRanking(EncoderHead):
         return ScoredBaselines((*lexical, _scored_baseline(baselines.embedding_cosine(first, second), test)))
 
 
-def _numbers(targets: Sequence[str] | pd.Series) -> Floats:
-    return np.array([float(target) for target in targets], dtype=np.float64)
-
-
 def _both_parts(texts: Sequence[str] | pd.Series) -> tuple[list[str], list[str]]:
     """The queries and the documents of rows."""
     parts = [[*split_parts(text), ""][:2] for text in texts]
@@ -147,7 +141,7 @@ def _relevances(spec: Spec, logits: npt.NDArray[np.float32]) -> Floats:
     from scipy.special import expit
 
     exact = spec.spread * expit(logits[:, 0].astype(np.float64)) if len(logits) else np.empty(0)
-    return np.array([float(f"{number:.{DIGITS}g}") for number in exact.tolist()], dtype=np.float64)
+    return round_answers(exact)
 
 
 def _rank(scores: Floats, relevances: Floats, queries: npt.NDArray[np.int64]) -> tuple[Floats, dict[str, float]]:
@@ -179,5 +173,5 @@ def _relevance_loss(
 
 
 def _scored_baseline(baseline: baselines.RankingBaseline, test: pd.DataFrame) -> ScoredBaseline:
-    ndcg, metrics = _rank(baseline.scores, _numbers(test["target"]), _codes_of_queries(test["text"]))
+    ndcg, metrics = _rank(baseline.scores, read_numbers(test["target"]), _codes_of_queries(test["text"]))
     return ScoredBaseline(baseline.name, ndcg, metrics, baseline.seconds)

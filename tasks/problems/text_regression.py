@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from configs.schema import Supervised
-from tasks.data.numbers import format_number
+from tasks.data.numbers import format_number, read_numbers, round_answers
 from tasks.problems import metrics
 from tasks.problems.baselines import regression as baselines
 from tasks.problems.encoder_head import EncoderHead, text_logits, text_vectors
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     import torch
 
 RIDGE_ROWS = 5_000  # training rows, at the most, whose embeddings a baseline is fitted to
-DIGITS = 6  # significant ones of an answer: those that fp32 holds
 
 
 class TextRegression(EncoderHead):
@@ -92,11 +91,6 @@ class TextRegression(EncoderHead):
         return ScoredBaselines(scored, points if network.model.pooling == "mean" else None)  # monitors compare means over tokens
 
 
-def read_numbers(targets: Sequence[str] | pd.Series) -> Floats:
-    """Targets, spelled canonically, as numbers (n,)."""
-    return np.array([float(target) for target in targets], dtype=np.float64)
-
-
 def _mean_deviation(numbers: Floats) -> float:
     """The mean absolute deviation from the median; 1 where all numbers are the same."""
     return float(np.abs(numbers - np.median(numbers)).mean()) or 1.0
@@ -105,7 +99,7 @@ def _mean_deviation(numbers: Floats) -> float:
 def _numbers_of(spec: Spec, logits: npt.NDArray[np.float32]) -> Floats:
     """The answers (n,) of logits (n, 1), to as many digits as they are computed with."""
     exact = spec.location + spec.spread * logits[:, 0].astype(np.float64) if len(logits) else np.empty(0)
-    return np.array([float(f"{number:.{DIGITS}g}") for number in exact.tolist()], dtype=np.float64)
+    return round_answers(exact)
 
 
 def _huber_loss(

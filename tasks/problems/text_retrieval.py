@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from configs.errors import InputError
 from configs.schema import Supervised
-from tasks.data.numbers import format_number
+from tasks.data.numbers import format_number, round_answers
 from tasks.problems.baselines.ranking import tfidf_vectors
 from tasks.problems.encoder_head import text_vectors
 from tasks.problems.metrics.similarity import chance_of_ranks, first_right_ranks
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     import torch
 
 RANDOM = "candidates in random order"
-DIGITS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +69,7 @@ class TextRetrieval(VectorEncoder):
         return partner_loss
 
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:
-        return [NetworkAnswer(format_number(float(f"{number:.{DIGITS}g}")), None) for number in cosines(logits).tolist()]
+        return [NetworkAnswer(format_number(number), None) for number in round_answers(cosines(logits)).tolist()]
 
     def score_rows(self, network: Network, rows: pd.DataFrame, how: Scoring) -> ScoredRows:
         pairs = vectors_of(network, self.network_inputs(rows["text"].tolist()), how)
