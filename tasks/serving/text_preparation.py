@@ -14,8 +14,9 @@ from functools import lru_cache
 from typing import Any
 
 from configs.errors import InfraError
-from tasks.data.alignment import Alignment, aligned_normalise
+from tasks.data.alignment import Alignment
 from tasks.data.normalise import normalise_text
+from tasks.data.redaction.aligned_texts import AlignedText, prepare_aligned
 from tasks.data.redaction.redact import Redactor
 from tasks.serving.batcher import QueueFull
 from tasks.serving.fair_queue import FairLock
@@ -54,21 +55,17 @@ def prepare_texts(recipe: Recipe, texts: Sequence[str]) -> list[str | None]:
 def prepare_with(redactor: Redactor | None, texts: Sequence[str], *, layout: bool, places: bool) -> list[str | None]:
     """As `prepare_texts`, by a redactor; with `places` as `PreparedTexts`."""
     if places:
-        return [aligned and _with_places(*aligned) for aligned in _prepare_aligned(redactor, texts, layout)]
+        return [_with_places(each) for each in prepare_aligned(texts, redactor, layout=layout)]
     plain = [normalise_text(text, layout) for text in texts]
     return redactor.redact_each(plain) if redactor else list(plain)
 
 
-def _prepare_aligned(redactor: Redactor | None, texts: Sequence[str], layout: bool) -> list[tuple[str, Alignment] | None]:
-    plain = [aligned_normalise(text, layout) for text in texts]
-    clean = redactor.redact_aligned([text for text, _ in plain]) if redactor else [(text, Alignment()) for text, _ in plain]
-    return [after and (after[0], first.then(after[1])) for (_, first), after in zip(plain, clean, strict=True)]
-
-
-def _with_places(text: str, alignment: Alignment) -> PreparedTexts:
-    prepared = PreparedTexts(text)
-    prepared.alignment = alignment
-    return prepared
+def _with_places(prepared: AlignedText) -> PreparedTexts | None:
+    if prepared.kept is None:
+        return None
+    text = PreparedTexts(prepared.kept)
+    text.alignment = prepared.alignment
+    return text
 
 
 @lru_cache(8)

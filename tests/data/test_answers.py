@@ -7,8 +7,9 @@ import pytest
 
 from tasks.data import answers as a
 from tasks.data.alignment import aligned_normalise
-from tasks.data.preparation.answer_rows import context_groups, prepare_answers, weighted_words
+from tasks.data.preparation.answer_rows import context_groups, moved_answers, weighted_words
 from tasks.data.preparation.deduplicate import estimated_jaccard, signatures_of_words
+from tasks.data.redaction.aligned_texts import prepare_aligned
 from tasks.data.redaction.redact import Redactor
 from tasks.data.text_parts import join_parts
 
@@ -71,9 +72,10 @@ def redactor():
 
 def prepared(question, context, answer):
     raw = join_parts((question, context))
-    _, (text,), (target,), unusable = prepare_answers([raw], [a.read_answers(answer, context)], redactor())
+    texts = prepare_aligned([raw], redactor())
+    (target,), unusable = moved_answers([raw], texts, [a.read_answers(answer, context)])
     assert bool(unusable) == (target == "")
-    return text, target
+    return texts[0].kept, target
 
 
 def test_an_answer_keeps_its_words_where_what_stands_before_it_is_redacted_or_normalised():

@@ -5,32 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from tasks.data.alignment import Alignment, aligned_normalise
 from tasks.data.answers import context_of, move_answers, question_of
 from tasks.data.normalise import key_text
 from tasks.data.preparation.deduplicate import shingle_words
+from tasks.data.redaction.aligned_texts import AlignedText
 from tasks.data.redaction.placeholders import network_view
-from tasks.data.redaction.redact import Redactor
 from tasks.data.text_parts import plain_part
 
 GROUP = "context "  # begins the group of rows whose group is their context
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")  # of a hash without digits: those might look like a telephone number
 
 
-def prepare_answers(
-    raw: Sequence[str], targets: Sequence[str | None], redactor: Redactor | None
-) -> tuple[list[str], list[str | None], list[str], dict[int, str]]:
-    """Inputs normalised; then redacted too, None over the budget; answers at their places in those; and why a row is unusable."""
-    normalised = [aligned_normalise(text) for text in raw]
-    plain = [text for text, _ in normalised]
-    redacted = [(text, Alignment()) for text in plain] if redactor is None else redactor.redact_aligned(plain)
+def moved_answers(
+    raw: Sequence[str], prepared: Sequence[AlignedText], targets: Sequence[str | None]
+) -> tuple[list[str], dict[int, str]]:
+    """Targets in the inputs as they are kept, of those in the inputs as they came; and why a row is unusable, by its place."""
     moved, unusable = list[str](), dict[int, str]()
-    for place, (before, (_, first), after, target) in enumerate(zip(raw, normalised, redacted, targets, strict=True)):
-        answers = move_answers(target, first.then(after[1]), before, after[0]) if target and after else target or ""
+    for place, (before, after, target) in enumerate(zip(raw, prepared, targets, strict=True)):
+        answers = move_answers(target, after.alignment, before, after.kept) if target and after.kept is not None else target or ""
         if answers is None:
             unusable[place] = "of its answers nothing is left once its text is normalised"
         moved.append(answers or "")
-    return plain, [after and after[0] for after in redacted], moved, unusable
+    return moved, unusable
 
 
 def context_groups(groups: Sequence[str | None], raw: Sequence[str], texts: Sequence[str]) -> list[str | None]:

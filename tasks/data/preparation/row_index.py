@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from configs.schema import ProblemFacts, facts_of
 from tasks.data.language_codes import OTHER, told_apart
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
-from tasks.data.preparation.answer_rows import context_groups, prepare_answers, weighted_words
+from tasks.data.preparation.answer_rows import context_groups, moved_answers, weighted_words
 from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
 from tasks.data.preparation.load import RawRows
-from tasks.data.preparation.span_columns import move_rows
+from tasks.data.preparation.span_columns import moved_spans
 from tasks.data.preparation.split import SPLITS, split_position
+from tasks.data.redaction.aligned_texts import prepare_aligned
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
 from tasks.data.turns import spoken_text
@@ -155,12 +156,11 @@ class _PreparationPass:
 
     def _prepare_texts(self, raw: list[str], targets: list[str | None]) -> tuple[list[str], list[str], list[str], dict[int, str]]:
         """The texts normalised, and redacted too; the targets, moved with them where they are places there; reasons by place."""
-        if self.facts.has_spans:
-            plain, clean, moved, unusable = move_rows(raw, targets, self.redactor)
-            return plain, self._note_costly(plain, clean), moved, unusable
-        if self.facts.finds_answers:
-            plain, clean, moved, unusable = prepare_answers(raw, targets, self.redactor)
-            return plain, self._note_costly(plain, clean), moved, unusable
+        if self.facts.has_spans or self.facts.finds_answers:
+            prepared = prepare_aligned(raw, self.redactor)
+            moved, unusable = moved_spans(prepared, targets) if self.facts.has_spans else moved_answers(raw, prepared, targets)
+            plain = [each.normalised for each in prepared]
+            return plain, self._note_costly(plain, [each.kept for each in prepared]), moved, unusable
         plain = [normalise_text(text, self.layout) for text in raw]
         texts = self._redact_texts(plain)
         return plain, texts, self._redact_answers(targets) if self.layout else [target or "" for target in targets], {}

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from configs.errors import InputError
 from configs.schema import Data
-from tasks.data.alignment import Alignment, aligned_normalise
-from tasks.data.redaction.redact import Redactor
+from tasks.data.redaction.aligned_texts import AlignedText
 from tasks.data.sources.chunk import Chunk, cell_text
 from tasks.data.span_cells import IntegerTags, read_spans, read_tagged_words
 from tasks.data.spans import UnusableSpans, move_spans
@@ -52,18 +51,13 @@ def _read_words(chunk: Chunk, data: Data, refused: dict[int, str]) -> tuple[list
     return texts, targets
 
 
-def move_rows(
-    raw: Sequence[str], targets: Sequence[str | None], redactor: Redactor | None
-) -> tuple[list[str], list[str | None], list[str], dict[int, str]]:
-    """Texts normalised; then redacted too, None over the budget; their spans in those; and why a row is unusable, by its place."""
-    plain = [aligned_normalise(text) for text in raw]
-    clean = redactor.redact_aligned([text for text, _ in plain]) if redactor else [(text, Alignment()) for text, _ in plain]
+def moved_spans(prepared: Sequence[AlignedText], targets: Sequence[str | None]) -> tuple[list[str], dict[int, str]]:
+    """Targets in the texts as they are kept, of those in the texts as they came; and why a row is unusable, by its place."""
     moved, unusable = list[str](), dict[int, str]()
-    for place, (target, (_, first), after) in enumerate(zip(targets, plain, clean, strict=True)):
-        text, second = after or ("", Alignment())
+    for place, (after, target) in enumerate(zip(prepared, targets, strict=True)):
         try:
-            moved.append(move_spans(target, first.then(second), text) if target and after else target or "")
+            moved.append(move_spans(target, after.alignment, after.kept) if target and after.kept is not None else target or "")
         except UnusableSpans as error:
             moved.append("")
             unusable[place] = f"its target {error}"
-    return [text for text, _ in plain], [after and after[0] for after in clean], moved, unusable
+    return moved, unusable
