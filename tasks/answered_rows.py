@@ -56,7 +56,7 @@ class JudgeFindings:
 
 @dataclass(frozen=True)
 class AddedFindings:
-    """Further scores for the gate, metrics of the run, what the judge said, and notices."""
+    """Added scores for the gate, metrics of the run, what the judge preferred, and notices."""
 
     scores: tuple[AddedScores, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)

@@ -76,14 +76,11 @@ def _score_answers(rows: AnsweredRows) -> AddedFindings:
     scores, metrics = list[AddedScores](), dict[str, float]()
     for place, scorer in enumerate(rows.pipeline.evaluation.scorers):
         setting, sign = f"evaluation.scorers.{place}", 1.0 if scorer.higher_is_better else -1.0
-        own, theirs = (
-            None if frame is None else np.array(run_scorer(setting, scorer, _scored_texts(rows, frame)))
-            for frame in (rows.frame, rows.champion)
-        )
-        assert own is not None
+        own = np.array(run_scorer(setting, scorer, _scored_texts(rows, rows.frame)))
         metrics[f"scorer/{scorer.name}"] = float(own.mean()) if len(own) else float("nan")
-        if theirs is None:
+        if rows.champion is None:
             continue
+        theirs = np.array(run_scorer(setting, scorer, _scored_texts(rows, rows.champion)))
         metrics[f"scorer/{scorer.name}/champion"] = float(theirs.mean()) if len(theirs) else float("nan")
         ours, other = (_spread(rows, sign * values) for values in (own, theirs))
         scores.append(

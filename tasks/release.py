@@ -135,11 +135,11 @@ def register_model(
     pipeline: Pipeline, tracking: Tracking, packed: PackedModel, run_id: str, reload: Reload, tags: Mapping[str, str]
 ) -> str:
     """Register a stored model that answered in the fresh process as it did in memory; returns the version."""
-    compare_answers(packed.expected, reload.answers(), packed.uri)
+    check_reloaded_answers(packed.expected, reload.answers(), packed.uri)
     return tracking.register(pipeline.name, packed.uri, run_id, tags)
 
 
-def compare_answers(expected: pd.DataFrame, answers: pd.DataFrame, uri: str) -> None:
+def check_reloaded_answers(expected: pd.DataFrame, answers: pd.DataFrame, uri: str) -> None:
     """Refuse a stored model whose answers are not those of the model in memory."""
     if len(answers) != len(expected):
         raise InfraError(f"{uri} does not answer as the trained model did: {len(answers)} answers to {len(expected)} texts")

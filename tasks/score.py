@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +97,7 @@ def _with_progress_artifact(move: Callable[[int, int], None]) -> Callable[[int, 
 def _score(
     pipeline: Pipeline, home: Home, model: ScoringModel, rows: str, place: Path, move: Callable[[int, int], None]
 ) -> dict[str, object]:
-    from tasks.serving.batch.input_files import inspect_files
+    from tasks.serving.batch.input_files import InputCells, inspect_files
     from tasks.serving.batch.scoring import score_files
     from tasks.serving.batch.scoring_job import ScoringJob
     from tasks.serving.packaged_model import load_package
@@ -108,10 +108,8 @@ def _score(
     format = "auto" if Path(rows).suffix == ".parquet" else data.format
     for sentence in left_out_of("--input", rows, format):
         print_notice(sentence)
-    batch = inspect_files(
-        rows, pipeline.input_columns, format, data.max_characters, data.separator, messages=data.messages is not None
-    )
-    batch = replace(batch, words=data.words is not None)
+    cells: InputCells = "messages" if data.messages is not None else "words" if data.words is not None else "text"
+    batch = inspect_files(rows, pipeline.input_columns, format, data.max_characters, data.separator, cells)
     at_once, logged, rate = pipeline.evaluation.batch_size, pipeline.serving.log, pipeline.serving.audit_rate
     ready: list[ReadyModel] = []
 

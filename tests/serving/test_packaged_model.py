@@ -22,7 +22,7 @@ from tasks.learning.network import SPEC, TRAINABLE, build_network, spec_of
 from tasks.learning.scoring import score_network, scoring_of
 from tasks.problems import problem_of
 from tasks.problems.text_classification import classify_texts
-from tasks.release import compare_answers
+from tasks.release import check_reloaded_answers
 from tasks.serving.packaged_model import (
     PREPARATION,
     Preparation,
@@ -121,12 +121,12 @@ def test_weights_stored_as_they_were_before_training_answer_otherwise_and_are_re
     reseal(kept)
     answered = load_package(kept, bert_folder, tmp_path).predict(TEXTS)
     with pytest.raises(InfraError, match=r"models:/m-1 does not answer as the trained model did: .* Nothing was registered"):
-        compare_answers(expected, answered, "models:/m-1")
+        check_reloaded_answers(expected, answered, "models:/m-1")
 
 
 def test_answers_are_compared_to_the_last_digit_that_two_processes_share(network, kept, bert_folder, tmp_path):
     expected = load_package(kept, bert_folder, tmp_path).predict(TEXTS)
-    compare_answers(expected, expected.assign(score=expected["score"] + 1e-6), "models:/m-1")
+    check_reloaded_answers(expected, expected.assign(score=expected["score"] + 1e-6), "models:/m-1")
     for wrong in (
         expected.assign(score=expected["score"] + 1e-3),
         expected.assign(score=np.nan),
@@ -134,13 +134,13 @@ def test_answers_are_compared_to_the_last_digit_that_two_processes_share(network
         expected.assign(label=expected["label"].where(expected.index != 3, "other")),
     ):
         with pytest.raises(InfraError, match="does not answer as the trained model did"):
-            compare_answers(expected, wrong, "models:/m-1")
+            check_reloaded_answers(expected, wrong, "models:/m-1")
 
 
 def test_fewer_answers_than_questions_are_no_answer(network, kept, bert_folder, tmp_path):
     expected = load_package(kept, bert_folder, tmp_path).predict(TEXTS)
     with pytest.raises(InfraError, match="does not answer as the trained model did"):
-        compare_answers(expected, expected[:-1], "models:/m-1")
+        check_reloaded_answers(expected, expected[:-1], "models:/m-1")
 
 
 def test_texts_are_prepared_as_training_saw_them(network, tmp_path, bert_folder):

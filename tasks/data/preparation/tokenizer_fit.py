@@ -11,7 +11,7 @@ and 0.86 to 1.0 in Cyrillic, Greek, Arabic and Hebrew, where there are 3.1 to 6.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,11 +67,6 @@ def tokenizer_fit(file: Path, texts: Sequence[str]) -> TokenizerFit:
 def _is_within_word(text: str, start: int, end: int) -> bool:
     """Whether a letter's token is a part of a longer word."""
     return text[start - 1 : start].isalpha() or text[end : end + 1].isalpha()
-
-
-def fit_by_language(file: Path, texts: Mapping[str, Sequence[str]]) -> dict[str, TokenizerFit]:
-    """The fit to the texts of each language, by its name."""
-    return {language: tokenizer_fit(file, own) for language, own in texts.items()}
 
 
 def poor_fit_sentence(base: str, language: str, fit: TokenizerFit) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from configs.errors import InputError
 from tasks.data.messages import read_question
@@ -23,6 +23,7 @@ from tasks.data.text_parts import join_parts
 if TYPE_CHECKING:
     import pyarrow as pa
 
+InputCells = Literal["text", "messages", "words"]  # a text, a conversation, a list of words
 TEXT, WHOLE, LARGE, REAL, TRUTH = "text", "whole", "large", "real", "truth"
 _EXACT = 1 << 53  # whole numbers up to it are real ones too, digit by digit
 _LARGEST = (1 << 63) - 1  # of a column of whole numbers
@@ -32,23 +33,20 @@ _LARGEST = (1 << 63) - 1  # of a column of whole numbers
 class Batch:
     """Files with the same meaning: `columns` is the union of theirs, with their types; `rows` how many there are in all.
 
-    `pair` is the column of the text that is read beside `text`, if there is one; with `messages` that holds conversations, with
-    `words` it is a column of words.
+    `inputs` are the columns that are read, two where two texts are read beside one another; `cells` is what theirs hold.
     """
 
     files: tuple[File, ...]
-    text: str
+    inputs: tuple[str, ...]
     columns: dict[str, pa.DataType]
     rows: int
     max_characters: int
-    pair: str | None = None
-    messages: bool = False
-    words: bool = False
+    cells: InputCells = "text"
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        """The columns that are read."""
-        return (self.text,) if self.pair is None else (self.text, self.pair)
+    def text(self) -> str:
+        """The first column that is read."""
+        return self.inputs[0]
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, in the files' order, the same chunks each time."""
@@ -58,9 +56,9 @@ class Batch:
 
     def texts(self, chunk: Chunk) -> list[str]:
         """The input of each row, read as preparation reads it; empty where there is none."""
-        if self.messages:
+        if self.cells == "messages":
             return [_question(cell) for cell in chunk.columns[self.text]]
-        if self.words:
+        if self.cells == "words":
             return [join_parts((text_of_words(cell),)) for cell in chunk.columns[self.text]]
         return [join_parts(parts) for parts in zip(*(_texts(chunk, name) for name in self.inputs), strict=True)]
 
@@ -85,11 +83,12 @@ class Batch:
 
 @faults_naming("--input")
 def inspect_files(
-    source: str, inputs: tuple[str, ...], format: str, max_characters: int, separator: str | None = None, *, messages: bool = False
-) -> Batch:
+    source: str, inputs: tuple[str, ...], format: str, max_characters: int, separator: str | None = None,
+    cells: InputCells = "text",
+) -> Batch:  # fmt: skip
     """Read the files to their ends: what is wrong with a row is said now, not after an hour.
 
-    InputError names what is malformed, or a file without one of the columns `inputs`; with `messages` that holds conversations.
+    InputError names what is malformed, or a file without one of the columns `inputs`; `cells` is what these hold.
     """
     if source.startswith("hf://"):
         raise InputError(f"--input {source}: is no file: name a CSV, JSONL or Parquet file, or a folder of them")
@@ -100,13 +99,12 @@ def inspect_files(
         names = file_header(file, max_characters, inputs)
         check_present(names, inputs, file.path, ", or the file")
         _check_names(names, file.path)
-        types, count = _column_types(file, names, () if messages else inputs, max_characters)
+        types, count = _column_types(file, names, () if cells == "messages" else inputs, max_characters)
         rows += count
         for name, kind in types.items():
             kinds[name] = _common_type(kinds[name], kind) if name in kinds else kind
     columns = {name: _arrow_type(kind) for name, kind in kinds.items()}
-    pair = inputs[1] if len(inputs) > 1 else None
-    return Batch(files, inputs[0], columns, rows, max_characters, pair, messages)
+    return Batch(files, inputs, columns, rows, max_characters, cells)
 
 
 def _check_names(names: tuple[str, ...], path: str) -> None:
