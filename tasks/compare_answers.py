@@ -21,7 +21,7 @@ from tasks.data.text_parts import split_parts
 from tasks.data.turns import shown_turns
 from tasks.gate.evidence import AddedScores
 from tasks.judge_answers import judge_answers
-from tasks.preferences.asking import asked_judge
+from tasks.preferences.asking import judge_client
 from tasks.preferences.people import read_judgements
 from tasks.scorers.own import Answer, ScoredTexts, run_scorer
 
@@ -48,7 +48,7 @@ def check_scorers(pipeline: Pipeline) -> None:
         run_scorer(f"evaluation.scorers.{place}", scorer, ScoredTexts(dry, dry, ("a text", "another")))
     judge = pipeline.evaluation.judge
     if isinstance(judge, ModelJudge):
-        asked_judge(judge, Path(), time.sleep)
+        judge_client(judge, Path(), time.sleep)
         if judge.agreement is not None:
             read_judgements(judge.agreement.source, "evaluation.judge.agreement.source")
 

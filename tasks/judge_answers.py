@@ -15,9 +15,9 @@ from tasks.answered_rows import AddedFindings, AnsweredRows, JudgeFindings
 from tasks.common.files import replaced_file
 from tasks.data.turns import shown_turns
 from tasks.gate.evidence import AddedScores
-from tasks.preferences.asking import JudgeAwayError, asked_judge
+from tasks.preferences.asking import JudgeAwayError, judge_client
 from tasks.preferences.pairs import Judgements, agreement_of, judge_pairs
-from tasks.preferences.people import pairs_to_judge, read_judgements, words_on
+from tasks.preferences.people import human_preferences, pairs_to_judge, read_judgements
 from tasks.preferences.prompt import AnswerPair
 
 if TYPE_CHECKING:
@@ -46,25 +46,26 @@ def judge_answers(rows: AnsweredRows, judge: ModelJudge | HumanJudge) -> AddedFi
 def _judged_by_model(
     rows: AnsweredRows, settings: ModelJudge, places: npt.NDArray[np.int64], pairs: Sequence[AnswerPair]
 ) -> AddedFindings:
-    judge = asked_judge(settings, rows.home.path / "judgements", time.sleep)
-    measured, counts_as, note = None, settings.counts_as, ""
+    judge = judge_client(settings, rows.home.path / "judgements", time.sleep)
+    agreement, counts_as, note = None, settings.counts_as, ""
     if settings.agreement is not None:
         people = read_judgements(settings.agreement.source, "evaluation.judge.agreement.source")
-        asked = [AnswerPair(*rows.redacted([each.pair.prompt, each.pair.a, each.pair.b])) for each in people]
-        said = judge_pairs(asked, judge.word_on)
-        preferred = [each.preferred for each in people]
-        measured = agreement_of(said.words, preferred, settings.agreement.minimum, settings.agreement.confidence)
-        if not measured.holds and counts_as != "nothing":
+        their_pairs = [AnswerPair(*rows.redacted([each.pair.prompt, each.pair.a, each.pair.b])) for each in people]
+        judged = judge_pairs(their_pairs, judge.ask_preference).preferred
+        agreement = agreement_of(
+            judged, [each.preferred for each in people], settings.agreement.minimum, settings.agreement.confidence
+        )
+        if not agreement.holds and counts_as != "nothing":
             counts_as = "nothing"
             note = (
-                f"it agrees with people on {measured.share:.0%} of {measured.n} pairs, at least {measured.low:.0%} by the bound, "
-                f"where {measured.minimum:.0%} is asked for"
+                f"it agrees with people on {agreement.share:.0%} of {agreement.n} pairs, at least {agreement.low:.0%} by the "
+                f"bound, where {agreement.minimum:.0%} is asked for"
             )
-    judgements = judge_pairs(pairs, judge.word_on)
+    judgements = judge_pairs(pairs, judge.ask_preference)
     if not judgements.is_readable and counts_as != "nothing":
         counts_as, note = "nothing", f"{judgements.unreadable} of {len(pairs)} judgements cannot be read"
     findings = _judge_findings(rows, f"judge {settings.model}", judgements, counts_as)
-    return _findings_of(rows, replace(findings, agreement=measured, note=note), judgements, places, settings.margin)
+    return _findings_of(rows, replace(findings, agreement=agreement, note=note), judgements, places, settings.margin)
 
 
 def _judged_by_people(
@@ -72,12 +73,12 @@ def _judged_by_people(
 ) -> AddedFindings:
     """What people said of these pairs; those that nobody has judged are written out for them."""
     judged = read_judgements(settings.source, "evaluation.judge.source") if Path(settings.source).expanduser().is_file() else []
-    judgements = Judgements(tuple(words_on(pairs, judged)), 0)
+    judgements = Judgements(tuple(human_preferences(pairs, judged)), 0)
     findings = _judge_findings(rows, "people", judgements, settings.counts_as)
-    open_pairs = [pair for pair, word in zip(pairs, judgements.words, strict=True) if word is None]
-    found = _findings_of(rows, findings, judgements, places, settings.margin)
+    open_pairs = [pair for pair, preference in zip(pairs, judgements.preferred, strict=True) if preference is None]
+    findings_of_pairs = _findings_of(rows, findings, judgements, places, settings.margin)
     if not open_pairs:
-        return found
+        return findings_of_pairs
     file = rows.home.path / "judgements" / rows.pipeline.name / "pairs.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     with replaced_file(file) as aside:
@@ -86,13 +87,13 @@ def _judged_by_people(
         f"{len(open_pairs)} pairs of answers wait for people's judgement in {file}: write a, b or tie into `preferred`, and name "
         "the file in evaluation.judge.source"
     )
-    return replace(found, notices=(notice,))
+    return replace(findings_of_pairs, notices=(notice,))
 
 
 def _judge_findings(rows: AnsweredRows, name: str, judgements: Judgements, counts_as: str) -> JudgeFindings:
-    words = judgements.words
+    preferred = judgements.preferred
     return JudgeFindings(
-        name, rows.opponent, len(words), words.count("a"), words.count("b"), words.count("tie"), judgements.turned,
+        name, rows.opponent, len(preferred), preferred.count("a"), preferred.count("b"), preferred.count("tie"), judgements.turned,
         judgements.unreadable, counts_as,
     )  # fmt: skip
 
@@ -101,7 +102,7 @@ def _findings_of(
     rows: AnsweredRows, findings: JudgeFindings, judgements: Judgements, places: npt.NDArray[np.int64], margin: float
 ) -> AddedFindings:
     spread = np.full(len(rows.frame), np.nan)
-    spread[places] = judgements.preferences
+    spread[places] = judgements.scores
     counts_as: Any = findings.counts_as
     scores = AddedScores(f"preferences of {findings.name}", findings.opponent, spread, 1 - spread, counts_as, margin, 1.0)
     metrics = {"judge/win_rate": findings.win_rate, "judge/pairs": float(findings.pairs), "judge/turned": float(findings.turned)}

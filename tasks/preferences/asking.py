@@ -1,7 +1,7 @@
 """A judge behind an OpenAI-compatible address: asked once about each pair and order, tried again where it does not answer.
 
-What it said is kept by the hash of all that was sent, without the texts, so that a rerun asks nothing twice. The key is read from
-the environment when it is sent, goes into one header, and into no error: addresses are followed nowhere else.
+What it prefers is kept by the hash of all that was sent, without the texts, so that a rerun asks nothing twice. The key is read
+from the environment when it is sent, goes into one header, and into no error: addresses are followed nowhere else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from configs.errors import InfraError, InputError
 from configs.schema import ModelJudge
 from tasks.common.files import write_json
-from tasks.preferences.prompt import VERSION, AnswerPair, Word, judging_messages, read_word
+from tasks.preferences.prompt import VERSION, AnswerPair, PairPreference, judging_messages, read_preference
 
 MOST_BYTES = 1 << 20  # of one answer over HTTP
 UNREADABLE = "unreadable"
@@ -42,32 +42,32 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 @dataclass(frozen=True)
-class AskedJudge:
-    """A judge with the folder that keeps its words; `pause` waits between attempts."""
+class JudgeClient:
+    """A judge with the folder that keeps what it prefers; `pause` waits between attempts."""
 
     settings: ModelJudge
     folder: Path
     pause: Callable[[float], None]
     environment: Mapping[str, str]
 
-    def word_on(self, pair: AnswerPair) -> Word | None:
+    def ask_preference(self, pair: AnswerPair) -> PairPreference | None:
         """Which answer it prefers, by place; None where what it says is none of A, B and tie. JudgeAwayError, InputError."""
         body = self._body(pair)
         file = self.folder / f"{self._key(body)}.json"
         try:
-            said = str(json.loads(file.read_text())["word"])
+            kept = str(json.loads(file.read_text())["preferred"])
         except (OSError, ValueError, KeyError):
-            word = read_word(self._ask(body))
-            said = word or UNREADABLE
+            preference = read_preference(self._ask(body))
+            kept = preference or UNREADABLE
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(file, {"word": said})
-        return read_word(said)
+            write_json(file, {"preferred": kept})
+        return read_preference(kept)
 
     def _body(self, pair: AnswerPair) -> bytes:
         settings = self.settings
         messages = judging_messages(settings.criterion, pair)
-        asked = {"model": settings.model, "messages": messages, "temperature": 0, "max_tokens": settings.max_tokens, "n": 1}
-        return json.dumps(asked, sort_keys=True).encode("utf-8", "replace")
+        request = {"model": settings.model, "messages": messages, "temperature": 0, "max_tokens": settings.max_tokens, "n": 1}
+        return json.dumps(request, sort_keys=True).encode("utf-8", "replace")
 
     def _key(self, body: bytes) -> str:
         return sha256(f"{VERSION}\n{self.settings.url}\n".encode() + body).hexdigest()
@@ -110,9 +110,9 @@ class AskedJudge:
         return {**headers, "Authorization": f"Bearer {key}"}
 
 
-def asked_judge(settings: ModelJudge, folder: Path, pause: Callable[[float], None]) -> AskedJudge:
+def judge_client(settings: ModelJudge, folder: Path, pause: Callable[[float], None]) -> JudgeClient:
     """The judge of a config; InputError where its key is missing."""
-    judge = AskedJudge(settings, folder, pause, os.environ)
+    judge = JudgeClient(settings, folder, pause, os.environ)
     judge._headers()
     return judge
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.preferences.prompt import AnswerPair, Word
+from tasks.preferences.prompt import TURNED, AnswerPair, PairPreference
 
 Floats = NDArray[np.float64]
-_OTHER: dict[Word, Word] = {"a": "b", "b": "a", "tie": "tie"}
 MOST_UNREADABLE = 0.2  # of pairs: a judge of which more cannot be read counts for nothing
 
 
@@ -20,41 +20,41 @@ MOST_UNREADABLE = 0.2  # of pairs: a judge of which more cannot be read counts f
 class Judgements:
     """By pair: the answer that is preferred, None where a judgement cannot be read; `turned` counts those that follow the order."""
 
-    words: tuple[Word | None, ...]
+    preferred: tuple[PairPreference | None, ...]
     turned: int
 
     @property
     def unreadable(self) -> int:
-        return self.words.count(None)
+        return self.preferred.count(None)
 
     @property
     def is_readable(self) -> bool:
         """Whether nearly all of them could be read."""
-        return self.unreadable <= MOST_UNREADABLE * len(self.words)
+        return self.unreadable <= MOST_UNREADABLE * len(self.preferred)
 
     @property
-    def preferences(self) -> Floats:
+    def scores(self) -> Floats:
         """(n,) 1 where answer a is preferred, 0 where b is, 0.5 for a tie, NaN where nothing can be read."""
-        values: dict[Word | None, float] = {"a": 1.0, "b": 0.0, "tie": 0.5, None: np.nan}
-        return np.array([values[word] for word in self.words], dtype=np.float64)
+        values: dict[PairPreference | None, float] = {"a": 1.0, "b": 0.0, "tie": 0.5, None: np.nan}
+        return np.array([values[preference] for preference in self.preferred], dtype=np.float64)
 
 
-def judge_pairs(pairs: Sequence[AnswerPair], word_on: Callable[[AnswerPair], Word | None]) -> Judgements:
+def judge_pairs(pairs: Sequence[AnswerPair], ask_preference: Callable[[AnswerPair], PairPreference | None]) -> Judgements:
     """Each pair in both orders; equal answers are a tie, and nobody is asked."""
-    words: list[Word | None] = []
+    preferred: list[PairPreference | None] = []
     turned = 0
     for pair in pairs:
         if pair.a == pair.b:
-            words.append("tie")
+            preferred.append("tie")
             continue
-        first, second = word_on(pair), word_on(pair.turned)
+        first, second = ask_preference(pair), ask_preference(pair.turned)
         if first is None or second is None:
-            words.append(None)
+            preferred.append(None)
             continue
-        same = first == _OTHER[second]
+        same = first == TURNED[second]
         turned += not same
-        words.append(first if same else "tie")
-    return Judgements(tuple(words), turned)
+        preferred.append(first if same else "tie")
+    return Judgements(tuple(preferred), turned)
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,14 @@ class AgreementResult:
         return self.n > 0 and self.low >= self.minimum
 
 
-def agreement_of(judged: Sequence[Word | None], people: Sequence[Word], minimum: float, confidence: float) -> AgreementResult:
+def agreement_of(
+    judged: Sequence[PairPreference | None], people: Sequence[PairPreference], minimum: float, confidence: float
+) -> AgreementResult:
     """Agreement over all pairs; a judgement that cannot be read agrees with nobody."""
     n = len(people)
     same = sum(one == other for one, other in zip(judged, people, strict=True))
-    ours, theirs = Counter[Word | None](judged), Counter[Word | None](people)
-    words: tuple[Word, ...] = ("a", "b", "tie")
-    chance = sum(ours[word] * theirs[word] for word in words) / max(1, n) ** 2
+    ours, theirs = Counter[PairPreference | None](judged), Counter[PairPreference | None](people)
+    chance = sum(ours[preference] * theirs[preference] for preference in get_args(PairPreference)) / max(1, n) ** 2
     share = same / max(1, n)
     kappa = (share - chance) / (1 - chance) if chance < 1 else None
     return AgreementResult(n, share, lower_bound(same, n, confidence), kappa, minimum, list(judged).count(None))

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.errors import InputError
-from tasks.preferences.prompt import AnswerPair, Word, read_word
+from tasks.preferences.prompt import TURNED, AnswerPair, PairPreference, read_preference
 
 FIELDS = ("prompt", "a", "b", "preferred")
 MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class PeoplesWord:
+class HumanJudgement:
     """A pair, and which of its answers a person prefers."""
 
     pair: AnswerPair
-    preferred: Word
+    preferred: PairPreference
 
 
-def read_judgements(source: str, setting: str) -> list[PeoplesWord]:
+def read_judgements(source: str, setting: str) -> list[HumanJudgement]:
     """The pairs of a file that are judged; lines without a judgement are still open. InputError names the line, not its texts."""
     path = Path(source).expanduser()
     try:
@@ -41,7 +41,7 @@ def read_judgements(source: str, setting: str) -> list[PeoplesWord]:
     return judged
 
 
-def _read_line(line: str, place: str) -> PeoplesWord | None:
+def _read_line(line: str, place: str) -> HumanJudgement | None:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -50,18 +50,18 @@ def _read_line(line: str, place: str) -> PeoplesWord | None:
         raise InputError(f"{place}: has not the texts prompt, a and b: a line holds one object with {', '.join(FIELDS)}")
     if row.get("preferred") in (None, ""):
         return None
-    word = read_word(row["preferred"]) if isinstance(row["preferred"], str) else None
-    if word is None:
+    preference = read_preference(row["preferred"]) if isinstance(row["preferred"], str) else None
+    if preference is None:
         raise InputError(f"{place}: preferred is none of a, b and tie: correct it, or leave it empty")
-    return PeoplesWord(AnswerPair(row["prompt"], row["a"], row["b"]), word)
+    return HumanJudgement(AnswerPair(row["prompt"], row["a"], row["b"]), preference)
 
 
-def words_on(pairs: Sequence[AnswerPair], judged: Sequence[PeoplesWord]) -> list[Word | None]:
+def human_preferences(pairs: Sequence[AnswerPair], judged: Sequence[HumanJudgement]) -> list[PairPreference | None]:
     """What people said of each pair, in whichever order they saw it; None where nobody judged it. The last word counts."""
-    known: dict[AnswerPair, Word] = {}
+    known: dict[AnswerPair, PairPreference] = {}
     for each in judged:
         known[each.pair] = each.preferred
-        known[each.pair.turned] = {"a": "b", "b": "a", "tie": "tie"}[each.preferred]  # type: ignore[assignment]
+        known[each.pair.turned] = TURNED[each.preferred]
     return ["tie" if pair.a == pair.b else known.get(pair) for pair in pairs]
 
 

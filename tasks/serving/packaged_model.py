@@ -24,7 +24,7 @@ from tasks.learning.device import autocast, numerics
 from tasks.learning.network import SPEC, TRAINABLE, build_network, read_spec, save_spec
 from tasks.problems import problem_of
 from tasks.problems.types import Network, NetworkAnswer, Spec, Writing
-from tasks.serving.found_answers import found_frame, with_place
+from tasks.serving.context_answers import answer_frame, place_for_caller
 from tasks.serving.text_preparation import PreparedTexts, Recipe, prepare_with
 
 if TYPE_CHECKING:
@@ -107,12 +107,18 @@ class PackagedModel:
         how = autocast(numerics(self.preparation.precision))  # type: ignore[arg-type]
         problem, ready = problem_of(self.network.spec.problem), self.prepare(texts)
         answers = problem.answer_texts(self.network, ready, self.preparation.writing, batch_size, how)
-        return [self.as_told(*pair) for pair in zip(ready, answers, strict=True)]
+        return [self.for_caller(*pair) for pair in zip(ready, answers, strict=True)]
 
-    def as_told(self, text: str, answer: NetworkAnswer) -> NetworkAnswer:
+    def for_caller(self, text: str, answer: NetworkAnswer) -> NetworkAnswer:
         """An answer to a prepared text, with what its caller is told where that is of the text that it was prepared from."""
         facts = facts_of(self.network.spec.problem)
-        return with_entities(text, answer) if facts.has_spans else with_place(text, answer) if facts.finds_answers else answer
+        return (
+            entities_for_caller(text, answer)
+            if facts.has_spans
+            else place_for_caller(text, answer)
+            if facts.finds_answers
+            else answer
+        )
 
     def answer_table(self, texts: Sequence[str], answers: Sequence[NetworkAnswer]) -> pd.DataFrame:
         """One line an answer to a raw text.
@@ -125,7 +131,7 @@ class PackagedModel:
 
         predictions, facts = [answer.prediction for answer in answers], facts_of(self.network.spec.problem)
         if facts.finds_answers:
-            return found_frame(texts, answers)
+            return answer_frame(texts, answers)
         if facts.has_spans:
             entities = [json.loads(answer.raw or "[]") for answer in answers]
             return pd.DataFrame({"entities": entities, "score": [answer.score for answer in answers]})
@@ -137,7 +143,7 @@ class PackagedModel:
         return pd.DataFrame({"text": predictions})
 
 
-def with_entities(text: str, answer: NetworkAnswer) -> NetworkAnswer:
+def entities_for_caller(text: str, answer: NetworkAnswer) -> NetworkAnswer:
     """An answer of spans to a prepared text, with those as its caller is told them: in the text that it was prepared from."""
     alignment = text.alignment if isinstance(text, PreparedTexts) else Alignment()
     spans = [(*alignment.back(start, end), label) for start, end, label in spans_of(answer.prediction)]

@@ -67,7 +67,7 @@ class ReadyModel:
         else:
             writing, how = self.kept.preparation.writing, autocast(self.how)
             answers = problem.answer_texts(network, ready, writing, len(ready), how)
-        told = [self.kept.as_told(*pair) for pair in zip(ready, answers, strict=True)]
+        told = [self.kept.for_caller(*pair) for pair in zip(ready, answers, strict=True)]
         return [Prediction(text, said.prediction, said.score, said.raw) for text, said in zip(ready, told, strict=True)]
 
     def vectors(self, ready: list[str]) -> tuple[npt.NDArray[np.float32], list[int]]:

@@ -9,42 +9,47 @@ from scipy.stats import binomtest
 
 from configs.errors import InputError
 from configs.schema import ModelJudge
-from tasks.preferences.asking import JudgeAwayError, asked_judge
+from tasks.preferences.asking import JudgeAwayError, judge_client
 from tasks.preferences.pairs import agreement_of, judge_pairs, lower_bound
-from tasks.preferences.people import pairs_to_judge, read_judgements, words_on
-from tasks.preferences.prompt import AnswerPair, judging_messages, read_word
+from tasks.preferences.people import human_preferences, pairs_to_judge, read_judgements
+from tasks.preferences.prompt import AnswerPair, judging_messages, read_preference
 
 PAIRS = [AnswerPair("why?", "because of the rain", "rain"), AnswerPair("why?", "so", "so it was"), AnswerPair("why?", "a", "a")]
 
 
 def ask(server, folder, pauses=None, **settings):
-    return asked_judge(
+    return judge_client(
         ModelJudge(url=server.url, model="m", **settings), folder, (pauses if pauses is not None else []).append
-    ).word_on
+    ).ask_preference
 
 
 def test_each_pair_is_asked_in_both_orders_and_equal_answers_not_at_all(tmp_path):
     with judge("longer") as server:
         said = judge_pairs(PAIRS, ask(server, tmp_path))
-        assert said.words == ("a", "b", "tie") and said.turned == 0 and len(server.asked) == 4
-        assert said.preferences.tolist() == [1, 0, 0.5]
+        assert said.preferred == ("a", "b", "tie") and said.turned == 0 and len(server.asked) == 4
+        assert said.scores.tolist() == [1, 0, 0.5]
         assert {(body["temperature"], body["max_tokens"]) for body in server.asked} == {(0, 8)}
     with judge("shorter") as server:
-        assert judge_pairs(PAIRS, ask(server, tmp_path)).words == ("b", "a", "tie")
+        assert judge_pairs(PAIRS, ask(server, tmp_path)).preferred == ("b", "a", "tie")
 
 
 def test_a_preference_that_turns_with_the_order_is_a_tie_and_counted(tmp_path):
     with judge("first") as server:
         said = judge_pairs(PAIRS, ask(server, tmp_path))
-    assert said.words == ("tie", "tie", "tie") and said.turned == 2
+    assert said.preferred == ("tie", "tie", "tie") and said.turned == 2
 
 
 def test_what_is_no_judgement_is_none_and_a_judge_of_many_such_is_not_readable(tmp_path):
     with judge("garbage") as server:
         said = judge_pairs(PAIRS, ask(server, tmp_path))
-    assert said.words == (None, None, "tie") and said.unreadable == 2 and not said.is_readable
-    assert np.isnan(said.preferences[0])
-    assert [read_word(text) for text in ("A", " b.", "**Tie**", "AB", "A or B", "", "answer A")] == ["a", "b", "tie", *[None] * 4]
+    assert said.preferred == (None, None, "tie") and said.unreadable == 2 and not said.is_readable
+    assert np.isnan(said.scores[0])
+    assert [read_preference(text) for text in ("A", " b.", "**Tie**", "AB", "A or B", "", "answer A")] == [
+        "a",
+        "b",
+        "tie",
+        *[None] * 4,
+    ]
 
 
 def test_a_rerun_asks_nothing_twice_and_no_text_is_kept(tmp_path):
@@ -55,13 +60,13 @@ def test_a_rerun_asks_nothing_twice_and_no_text_is_kept(tmp_path):
         judge_pairs(PAIRS, ask(server, tmp_path, criterion="Which is kinder?"))
         assert len(server.asked) == 2 * asked
     kept = "".join(file.read_text() for file in tmp_path.glob("*.json"))
-    assert "rain" not in kept and kept.count("word") == 2 * asked
+    assert "rain" not in kept and kept.count("preferred") == 2 * asked
 
 
 def test_it_is_asked_again_where_it_is_busy_and_then_it_is_away(tmp_path):
     pauses = []
     with judge("longer", fail_first=2) as server:
-        assert judge_pairs(PAIRS[:1], ask(server, tmp_path, pauses)).words == ("a",) and len(pauses) == 2
+        assert judge_pairs(PAIRS[:1], ask(server, tmp_path, pauses)).preferred == ("a",) and len(pauses) == 2
     with judge("longer", status=503) as server, pytest.raises(JudgeAwayError, match=r"does not answer.*status 503.*asked 3 times"):
         ask(server, tmp_path / "b")(PAIRS[0])
     with judge("longer", slow=1.0) as server, pytest.raises(JudgeAwayError, match="asked 1 times"):
@@ -124,7 +129,7 @@ def test_people_judge_pairs_without_seeing_whose_they_are_and_their_word_is_foun
         read_judgements(str(file), "setting")
     judged = [{**line, "preferred": "a" if line["a"].startswith("ours") else "B"} for line in lines[:30]]
     file.write_text("\n".join(map(json.dumps, judged)))
-    words = words_on(pairs, read_judgements(str(file), "setting"))
+    words = human_preferences(pairs, read_judgements(str(file), "setting"))
     assert words == ["a"] * 30 + [None] * 10
 
 

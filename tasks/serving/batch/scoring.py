@@ -23,7 +23,7 @@ from tasks.serving.batch.part_files import clear_parts, locked_parts, put_togeth
 from tasks.serving.batch.partial_answers import PartialAnswers
 from tasks.serving.batch.scoring_job import ScoringJob, ScoringOutcome
 from tasks.serving.batcher import Prediction
-from tasks.serving.found_answers import found_answer
+from tasks.serving.context_answers import context_answer
 from tasks.traffic.log import Answer, draw_audit
 
 if TYPE_CHECKING:
@@ -114,14 +114,14 @@ def _with_answers(table: pa.Table, texts: list[str], predictions: list[Predictio
     """A table with the answers, empty where there is none, and the places of those that are; null for a row that has no text."""
     import pyarrow as pa
 
-    found = [
-        found_answer(each.raw or NO_ANSWER, text, None) if there else None
-        for each, text, there in zip(predictions, texts, has_text, strict=True)
+    answers = [
+        context_answer(each.raw or NO_ANSWER, text, None) if is_answered else None
+        for each, text, is_answered in zip(predictions, texts, has_text, strict=True)
     ]
-    answers = [(answer.text if answer else "") if there else None for answer, there in zip(found, has_text, strict=True)]
-    table = table.append_column("prediction", pa.array(answers, type=pa.string()))
+    words = [(each.text if each else "") if is_answered else None for each, is_answered in zip(answers, has_text, strict=True)]
+    table = table.append_column("prediction", pa.array(words, type=pa.string()))
     for name, place in zip(PLACES, ("start", "end"), strict=True):
-        values = [getattr(answer, place) if answer else None for answer in found]
+        values = [getattr(each, place) if each else None for each in answers]
         table = table.append_column(name, pa.array(values, type=pa.int64()))
     return table
 

@@ -19,7 +19,7 @@ from tasks.data.label_sets import labels_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
 from tasks.serving.batcher import ModelFailure, NoModel, Prediction, QueueFull
-from tasks.serving.found_answers import found_answer
+from tasks.serving.context_answers import context_answer
 from tasks.serving.http.auth import Caller
 from tasks.serving.http.cancellation import while_connected
 from tasks.serving.http.messages import Refusal, parse_body
@@ -106,8 +106,8 @@ class AnswerRoutes:
     def _answer_body(self, answer_id: str, prediction: Prediction, text: str) -> dict[str, object]:
         facts = facts_of(self.service.problem)
         if facts.finds_answers:
-            found = found_answer(prediction.raw or NO_ANSWER, text, prediction.score)
-            return {"id": answer_id, "answer": None if found is None else found._asdict()}
+            answer = context_answer(prediction.raw or NO_ANSWER, text, prediction.score)
+            return {"id": answer_id, "answer": None if answer is None else answer._asdict()}
         if facts.has_classes:
             return {"id": answer_id, "label": prediction.prediction, "score": prediction.score}
         if facts.has_spans:

@@ -59,7 +59,7 @@ class AnswerInContext(BaseModel):
     score: float | None
 
 
-class FoundAnswer(BaseModel):
+class QuestionAnswer(BaseModel):
     """The stretch of the context that answers the question, or null where there is none; `id` is what feedback refers to."""
 
     id: str
@@ -97,6 +97,6 @@ ANSWERS: dict[str, type[BaseModel]] = {  # by kind of target
     "labels": LabelsAnswer,
     "spans": EntitiesAnswer,
     "number": NumberAnswer,
-    "answer": FoundAnswer,
+    "answer": QuestionAnswer,
     "text": TextAnswer,
 }

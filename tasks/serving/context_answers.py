@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NOWHERE = Place(-1, -1)  # in tables, whose columns of whole numbers hold no nothing
 
 
-class FoundAnswer(NamedTuple):
+class ContextAnswer(NamedTuple):
     """A stretch of a context, from character `start` to `end`, and its probability."""
 
     text: str
@@ -25,13 +25,13 @@ class FoundAnswer(NamedTuple):
     score: float | None
 
 
-def found_answer(raw_prediction: str, raw: str, score: float | None) -> FoundAnswer | None:
+def context_answer(raw_prediction: str, raw: str, score: float | None) -> ContextAnswer | None:
     """The answer to an input as it came, from a prediction of places in it; None for no answer."""
     context = context_of(raw)
-    return next((FoundAnswer(place.text(context), *place, score) for place in places_of(raw_prediction)), None)
+    return next((ContextAnswer(place.text(context), *place, score) for place in places_of(raw_prediction)), None)
 
 
-def with_place(text: str, answer: NetworkAnswer) -> NetworkAnswer:
+def place_for_caller(text: str, answer: NetworkAnswer) -> NetworkAnswer:
     """An answer to a prepared text, with its place in the context that its caller sent."""
     alignment = text.alignment if isinstance(text, PreparedTexts) else Alignment()
     offset = len(text) - len(context_of(text))
@@ -40,12 +40,12 @@ def with_place(text: str, answer: NetworkAnswer) -> NetworkAnswer:
     return answer._replace(raw=write_places((start - behind_mark, end - behind_mark) for start, end in moved))
 
 
-def found_frame(texts: Sequence[str], answers: Sequence[NetworkAnswer]) -> pd.DataFrame:
+def answer_frame(texts: Sequence[str], answers: Sequence[NetworkAnswer]) -> pd.DataFrame:
     """One line for each raw text: `answer`, `start`, `end`, `score`; an empty answer at -1 where there is none."""
     import pandas as pd
 
     rows = [
-        found_answer(answer.raw or NO_ANSWER, text, answer.score) or FoundAnswer("", *NOWHERE, answer.score)
+        context_answer(answer.raw or NO_ANSWER, text, answer.score) or ContextAnswer("", *NOWHERE, answer.score)
         for text, answer in zip(texts, answers, strict=True)
     ]
-    return pd.DataFrame(rows, columns=["answer", *FoundAnswer._fields[1:]])
+    return pd.DataFrame(rows, columns=["answer", *ContextAnswer._fields[1:]])

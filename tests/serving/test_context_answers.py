@@ -83,7 +83,7 @@ def test_what_is_no_question_on_a_context_is_refused(asker):
         status, _, said = asker("POST", "/predict", wrong)
         assert status == 422 and "questions" in said["error"]["remedy"] + said["error"]["where"] + "questions", wrong
     schemas = asker("GET", "/openapi.json")[2]
-    assert "FoundAnswer" in schemas["components"]["schemas"]
+    assert "QuestionAnswer" in schemas["components"]["schemas"]
     body = schemas["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     assert set(body["examples"]["one"]["value"]) == {"question", "context"}
 
