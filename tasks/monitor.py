@@ -15,7 +15,7 @@ from tasks.audits import audit_correctness, audit_errors
 from tasks.collect.links import look_artifact
 from tasks.common.home import Home
 from tasks.common.orchestration import create_link_artifact, create_markdown_artifact, create_table_artifact, emit_event, task
-from tasks.data.text_stats import text_stats_of
+from tasks.data.text_stats import UNSURE, text_stats_of
 from tasks.drift.monitors import Finding, Sample, text_codes
 from tasks.drift.monitors import run_monitors as hold_against
 from tasks.identity.keys import json_sha256
@@ -144,6 +144,7 @@ def _sample(
         flags={"missing": rows["missing"].to_numpy(bool)},
         confidence=rows["score"].to_numpy(np.float64) if facts.has_classes or facts.finds_answers else None,
         prediction=rows["prediction"].to_numpy(str) if facts.has_classes else None,
+        languages=rows["language"].replace(UNSURE, "").to_numpy(str) if pipeline.data.language else None,
         labels=rows_by_label(rows["prediction"].tolist()) if facts.has_label_sets else None,
         correct=rows["correct"].to_numpy(np.float64) if facts.has_labels or facts.finds_answers else None,
         error=rows["error"].to_numpy(np.float64) if facts.is_number else None,

@@ -20,6 +20,7 @@ from configs.schema import Effects, Monitor
 from tasks.drift import inputs, performance
 from tasks.drift.categories import category_shift, label_shift
 from tasks.drift.distinct_texts import text_codes, texts_of
+from tasks.drift.languages import judged_languages, language_loss
 from tasks.drift.mmd import kernel_space, strangest_texts
 from tasks.drift.types import MONITORS, Finding, MonitorQuestion, Sample
 from tasks.stats.arrays import Codes
@@ -56,13 +57,19 @@ def run_monitors(reference: Sample, window: Sample, monitor: Monitor, look: int,
     return tuple(findings)
 
 
-LABELS = ("predictions.calibration", "performance.accuracy", "performance.error")
+LABELS = (
+    "predictions.calibration",
+    "performance.accuracy",
+    "performance.error",
+    "performance.language_accuracy",
+    "performance.language_error",
+)
 
 
 def _monitors_with_data(reference: Sample) -> Mapping[str, bool]:
     """Which monitors the reference has data for: fixed for the champion's life, whatever a window holds."""
     scored, right = reference.confidence is not None, reference.correct is not None
-    embedded = reference.embeddings is not None
+    embedded, by_language = reference.embeddings is not None, len(judged_languages(reference)) > 1
     return {
         "inputs.topics": embedded,
         "inputs.mean": embedded,
@@ -80,6 +87,8 @@ def _monitors_with_data(reference: Sample) -> Mapping[str, bool]:
         "predictions.calibration": scored and right,
         "performance.accuracy": right,
         "performance.error": reference.error is not None,
+        "performance.language_accuracy": right and by_language,
+        "performance.language_error": reference.error is not None and by_language,
         "performance.estimate": scored and right,
     }
 
@@ -107,6 +116,8 @@ def _monitor_tests(effects: Effects) -> Mapping[str, tuple[float, Judge]]:
         "predictions.calibration": (effects.accuracy, performance.calibration_shift),
         "performance.accuracy": (effects.accuracy, performance.accuracy_loss),
         "performance.error": (effects.number, performance.error_rise),
+        "performance.language_accuracy": (effects.accuracy, language_loss),
+        "performance.language_error": (effects.number, language_loss),
         "performance.estimate": (effects.accuracy, performance.estimated_loss),
     }
 

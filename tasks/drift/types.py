@@ -33,6 +33,8 @@ MONITORS = (
     "predictions.calibration",
     "performance.accuracy",
     "performance.error",
+    "performance.language_accuracy",
+    "performance.language_error",
     "performance.estimate",
 )
 
@@ -45,7 +47,8 @@ class Sample:
     a row of NaN was not embedded and is left out. `numbers`: "length", "vocabulary" (the share of a row's words that training did
     not know), "answer" where answers are numbers, and "answer_length" (words) where they stand in the text; NaN is left out.
     `categories`: "language", and "answer" (whether any was found). `flags`: "missing". `labels`: of answers that are sets of
-    labels, label -> whether it was answered; one that is absent never was. `correct`: 1 or 0, or a score between, NaN where
+    labels, label -> whether it was answered; one that is absent never was. `languages`: of each text, "" where it is too short to
+    tell; None where no language is judged by itself. `correct`: 1 or 0, or a score between, NaN where
     unknown; `error`: of an answer that is a number, how far it was off, NaN where unknown. `audit_probability`: with which a row
     was drawn to be labelled; a label without one is no audit, and not counted.
     In a reference None means that every known label counts alike.
@@ -59,6 +62,7 @@ class Sample:
     confidence: Floats | None = None
     prediction: Strings | None = None
     labels: Mapping[str, Bools] | None = None
+    languages: Strings | None = None
     correct: Floats | None = None
     error: Floats | None = None
     audit_probability: Floats | None = None
@@ -82,6 +86,7 @@ class Sample:
             confidence=select(self.confidence),  # type: ignore[arg-type]
             prediction=select(self.prediction),  # type: ignore[arg-type]
             labels=None if self.labels is None else {name: values[chosen] for name, values in self.labels.items()},
+            languages=select(self.languages),  # type: ignore[arg-type]
             correct=select(self.correct),  # type: ignore[arg-type]
             error=select(self.error),  # type: ignore[arg-type]
             audit_probability=select(self.audit_probability),  # type: ignore[arg-type]

@@ -31,6 +31,8 @@ OF_CLASSES = tuple(
         "predictions.no_answer",
         "predictions.answer_length",
         "performance.error",
+        "performance.language_accuracy",
+        "performance.language_error",
     )
 )
 

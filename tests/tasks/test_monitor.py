@@ -2,12 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from configs.schema import Data, Model, Monitor, Pipeline
 from tasks.collect.levels import acceptance_rate
 from tasks.common.home import Home
-from tasks.monitor import window_answers
+from tasks.data.text_stats import UNSURE
+from tasks.monitor import TrafficWindow, judge_window, window_answers
+from tasks.reference import TrafficReference
 from tasks.serving.feedback_cleaning import feedback_cleaner
 from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
 
@@ -76,3 +80,29 @@ def test_an_auditors_spelling_of_the_answers_label_is_that_label_and_another_sig
     keep(home, drawn, [(one, "label", label, "audit") for one, label in zip(drawn, labels, strict=True)])
     found = window_answers(pipeline(), home, "1", NOW).set_index("id")["correct"]
     assert found[[one.id for one in drawn]].tolist() == [1, 1, 0, 1, 0, 0]
+
+
+def frame(texts, right):
+    """Rows as a reference or a window describes them: half of them German, half English, and some too short to tell."""
+    language = ["de" if text.startswith("de") else "en" if text.startswith("en") else UNSURE for text in texts]
+    return pd.DataFrame(
+        {"text": texts, "language": language, "length": 3.0, "vocabulary": 0.1, "missing": False, "score": 0.9, "prediction": "a",
+         "correct": right, "audit": True, "audit_probability": 1.0}
+    )  # fmt: skip
+
+
+def test_a_column_of_languages_has_accuracy_judged_in_each_of_them():
+    texts = [f"{'de' if n % 2 else 'en'} {n}" for n in range(400)] + ["hi"] * 5
+    points = np.random.default_rng(0).normal(size=(405, 4)).astype(np.float32)
+    right = [float(n % 20 > 0) for n in range(405)]
+    worse = [float(mark and (text.startswith("en") or n % 3 > 0)) for n, (mark, text) in enumerate(zip(right, texts, strict=True))]
+    reference = TrafficReference(frame(texts, right), points, frozenset())
+    later = frame([f"{text} again" for text in texts], worse)
+    window = TrafficWindow(NOW - timedelta(days=7), NOW, later, points)
+    plain = pipeline()
+    told_apart = plain.model_copy(update={"data": plain.data.model_copy(update={"language": "lang", "text": "text"})})
+    by_name = {found.monitor: found for found in judge_window.fn(told_apart, reference, window, 1, 0)}
+    found = by_name["performance.language_accuracy"]
+    assert found.alarm and found.note.startswith("de: ") and found.n_reference == 200
+    assert "performance.language_error" not in by_name
+    assert "performance.language_accuracy" not in {found.monitor for found in judge_window.fn(plain, reference, window, 1, 0)}

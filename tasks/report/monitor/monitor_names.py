@@ -44,6 +44,8 @@ KNOWN = (
     MonitorKind("predictions.calibration", "Calibration", "share", "wrong more (or less) often than its confidence used to mean"),
     MonitorKind("performance.accuracy", "Accuracy on labels", "share", "loss against the reference, on audited answers", 1),
     MonitorKind("performance.error", "Error on labels", "deviation", "how much further off, on audited answers", 1),
+    MonitorKind("performance.language_accuracy", "Accuracy by language", "share", "loss in one language, on audited answers", 1),
+    MonitorKind("performance.language_error", "Error by language", "deviation", "how much further off in one language", 1),
     MonitorKind("performance.estimate", "Estimated accuracy", "share", "loss foretold by the model's confidence, before labels", 1),
 )
 BY_NAME = {kind.name: kind for kind in KNOWN}

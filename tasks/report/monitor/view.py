@@ -47,7 +47,12 @@ def alarm_start(report: LookReport, chosen: Iterable[str]) -> LookRow | None:
     return first
 
 
-DECAY = {"performance.accuracy": "Accuracy has fallen", "performance.error": "Answers are further off"}  # by what was labelled
+DECAY = {  # by what was labelled
+    "performance.accuracy": "Accuracy has fallen",
+    "performance.error": "Answers are further off",
+    "performance.language_accuracy": "Accuracy has fallen in one language",
+    "performance.language_error": "Answers are further off in one language",
+}
 
 
 def last_alarm(report: LookReport) -> LookRow | None:
