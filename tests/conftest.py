@@ -1,5 +1,6 @@
 """What tests share: tiny bases on disk, one Prefect server, and an environment that is quiet and local."""
 
+import gc
 import logging
 import os
 from pathlib import Path
@@ -41,6 +42,13 @@ def pytest_terminal_summary(terminalreporter):
 
 
 logging.raiseExceptions = False  # libraries' handlers keep the standard error of the test they were made in, closed since
+
+
+@pytest.fixture(scope="module", autouse=True)
+def libraries_kept_from_the_collector():
+    """Every training collects garbage, which takes seconds where the objects of all libraries are looked at."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

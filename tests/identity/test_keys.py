@@ -7,8 +7,8 @@ import pytest
 
 from configs.schema import Guards, Pipeline, Training
 from tasks.common.bases import Base
+from tasks.identity import executed_code, source_modules
 from tasks.identity import keys as identity
-from tasks.identity import source_modules
 from tasks.identity.choice import choice_of
 from tasks.identity.keys import decision_key, prepare_key, scores_key, settings_of, train_key
 
@@ -110,27 +110,51 @@ def test_what_makes_the_verdict_alone_trains_nothing(given, what):
     assert changed(**given) == what
 
 
-@pytest.fixture
-def copied(tmp_path, monkeypatch):
-    """The project's code, to be changed: `edit(file, old, new)` does, and reads it anew."""
+@pytest.fixture(scope="module")
+def copied_code(tmp_path_factory):
+    """The project's code, to be changed, and what was read of it: module and choice -> the module."""
+    root = tmp_path_factory.mktemp("code")
     for folder in ("tasks", "expectations"):
-        shutil.copytree(identity.ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(identity, "ROOT", tmp_path)
-    monkeypatch.setenv("TUNEKEEPER_HOME", str(tmp_path / "none"))
-    caches = (identity._code_of, source_modules.read_module, source_modules._module_file)
+        shutil.copytree(identity.ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return root, {}
+
+
+@pytest.fixture
+def copied(copied_code, monkeypatch):
+    """`edit(file, old, new)` changes the copied code until the test ends: that module is read anew, and those that import of it."""
+    root, read = copied_code
+    originals, read_anew = {}, source_modules.read_module.__wrapped__
+
+    def remembered(root, module, choice):
+        if (module, choice) not in read:
+            read[module, choice] = read_anew(root, module, choice)
+        return read[module, choice]
+
+    def write(file, text):
+        (root / file).write_text(text)
+        edited = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for key in [key for key, module in read.items() if edited in (key[0], *imported_modules(module))]:
+            del read[key]
+        identity._code_of.cache_clear()
 
     def edit(file, old, new):
-        text = (tmp_path / file).read_text() if old else ""
-        assert text.count(old) >= 1, f"{file} has no {old!r}"
-        (tmp_path / file).write_text(text.replace(old, new, 1))
-        for each in caches:
-            each.cache_clear()
+        originals[file] = (root / file).read_text()
+        assert old in originals[file], f"{file} has no {old!r}"
+        write(file, originals[file].replace(old, new, 1) if old else new)
 
-    for each in caches:
-        each.cache_clear()
+    monkeypatch.setattr(identity, "ROOT", root)
+    monkeypatch.setenv("TUNEKEEPER_HOME", str(root / "none"))
+    for module in (source_modules, executed_code):
+        monkeypatch.setattr(module, "read_module", remembered)
+    identity._code_of.cache_clear()
     yield edit
-    for each in caches:
-        each.cache_clear()
+    for file, text in originals.items():
+        write(file, text)
+
+
+def imported_modules(module):
+    """The modules that one imports, or may: of `from a import b` both a and a.b."""
+    return {part for where, name in module.imports.values() for part in (where, f"{where}.{name}")}
 
 
 def test_a_problem_of_a_family_prepares_the_rows_of_its_family(prepared):
