@@ -46,7 +46,7 @@ logging.raiseExceptions = False  # libraries' handlers keep the standard error o
 
 @pytest.fixture(scope="module", autouse=True)
 def libraries_kept_from_the_collector():
-    """Every training collects garbage, which takes seconds where the objects of all libraries are looked at."""
+    """Every training collects garbage: a third of a second where the objects of all libraries are looked at."""
     gc.collect()
     gc.freeze()
 

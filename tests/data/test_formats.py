@@ -210,7 +210,7 @@ def bomb(line: bytes, times: int, end: str) -> bytes:
 
 
 @pytest.mark.parametrize("end", ["gz", "xz"])
-@pytest.mark.parametrize(("line", "times"), [(b"\n" * 1000, 16), (b"a,b\n" * 250, 40)], ids=["empty lines", "equal rows"])
+@pytest.mark.parametrize(("line", "times"), [(b"\n" * 1000, 6), (b"a,b\n" * 250, 16)], ids=["empty lines", "equal rows"])
 def test_a_packed_file_that_grows_without_measure_is_refused_before_it_is_read_whole(tmp_path, monkeypatch, line, times, end):
     monkeypatch.setattr(streams, "ALWAYS", 1 << 20)
     path = tmp_path / f"a.csv.{end}"
@@ -222,7 +222,7 @@ def test_a_packed_file_that_grows_without_measure_is_refused_before_it_is_read_w
             given += len(block)
     assert given <= (1 << 20) + streams.MOST_TIMES * path.stat().st_size
     with pytest.raises(InputError, match="unpacks to more than 200 times its size"):
-        list(read_chunks(file, ("text",), 100))
+        list(read_chunks(file, ("text",), 50_000))
 
 
 def test_a_spreadsheet_that_unpacks_without_measure_is_refused_before_it_is_read(tmp_path, monkeypatch):

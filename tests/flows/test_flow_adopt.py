@@ -99,6 +99,7 @@ def test_an_adopted_model_is_version_1_and_challengers_are_compared_with_it(keep
     assert again["fresh"] is False and "not adopted twice" in again["notices"][0] and keep.versions() == {"1", "2"}
 
 
+@pytest.mark.slow
 def test_an_adopted_version_serves_scores_and_is_watched_as_any_other(keep, finetuned):
     import mlflow
 

@@ -53,6 +53,7 @@ def test_whole_numbers_read_as_floats_are_the_same_classes_to_champion_and_chall
     assert champion["accuracy"] == pytest.approx(first["metrics"]["accuracy"], abs=0.05) and keep.champion() == "1"
 
 
+@pytest.mark.slow
 def test_a_class_that_is_gone_stops_unless_the_window_explains_it(keep):
     rows = [{**row, "day": "2026-01-05" if row["label"] == "red first" else "2026-02-05"} for row in tiny.rows(300)]
     keep.write(rows)

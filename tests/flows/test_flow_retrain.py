@@ -291,6 +291,7 @@ def test_sources_and_targets_go_the_same_way_with_a_tokenizer_for_each(keep, bar
     assert keep.retrain(*settings)["skipped"]
 
 
+@pytest.mark.slow
 def test_prompts_and_completions_go_the_same_way(keep, llama_folder):
     keep.write(tiny.pairs(200).rename(columns={"text": "prompt", "target": "completion", "id": "ticket"}).assign(half="h"))
     settings = (

@@ -83,6 +83,7 @@ def test_a_classifier_of_many_labels_is_judged_by_the_f1_of_rows_and_explained_l
     assert "contract.vocabulary" in said and "`Red First`" in said and "`red first`" in said
 
 
+@pytest.mark.slow
 def test_columns_of_ones_and_zeros_name_the_labels(keep, tagged):
     wide = tagged.drop(columns="tags")
     for label in ("red first", "blue first", "north first", "south first"):
