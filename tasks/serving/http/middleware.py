@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from configs.credentials import clean_value
 from tasks.serving.http.auth import VARIABLE, Caller, Keys, Role, is_local, key_of, keyless_caller
+from tasks.serving.http.docs_page import FILES
 from tasks.serving.http.messages import Refusal
 from tasks.serving.http.openai.faults import PREFIX, openai_fault, openai_status
 
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Which role opens what. Probes carry no keys: /health and /ready answer all, and /ready tells details to `metrics` alone.
+# Which role opens what. Probes carry no keys: /health and /ready answer all, and /ready tells details to `metrics` alone; the page
+# of the paths reads them with a key.
 NEEDS: dict[str, Role] = {"/predict": "ask", "/feedback": "feedback", "/audit": "audit", "/metrics": "metrics"}
 WRITING: dict[str, Role] = {"/v1/completions": "ask", "/v1/chat/completions": "ask", "/v1/models": "ask"}  # where texts are written
 PAIRS: dict[str, Role] = {"/rerank": "ask", "/embed": "ask", "/v1/embeddings": "ask"}  # of models that read two texts
 ROLES = NEEDS | WRITING | PAIRS
-OPEN = frozenset({"/health", "/ready"})
+OPEN = frozenset({"/health", "/ready", *FILES})
 ANY_KEY = frozenset({"/openapi.json"})
 PATHS = OPEN | ANY_KEY | NEEDS.keys()
 SEND_JSON = "send the body as application/json"

@@ -44,6 +44,9 @@ REFUSED = {
     **dict.fromkeys((*WRITTEN, "/v1/embeddings"), (400, 404, 408, 413, 415, 500, 503, 504)),
 }
 LIMITED = dict.fromkeys(("/predict", "/feedback", "/rerank", "/embed", "/v1/embeddings", *WRITTEN), (429,))
+TAGS = {
+    **dict.fromkeys(("/feedback", "/audit"), "feedback"), **dict.fromkeys(("/health", "/ready", "/metrics"), "the service itself"),
+}  # fmt: skip
 SCHEMES = {"bearer": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
 RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
 STREAMED = {  # beside the answer that comes at once
@@ -64,6 +67,7 @@ def describe_path(path: str, name: str, runtime: Runtime, keys: Keys, local: boo
         "status_code": 202 if path == "/feedback" else 200,
         "responses": {**_answer_responses(path, runtime.messages), **_fault_responses(path, *refused, *REFUSED.get(path, ()))},
         "description": _role_sentence(path) if keys else None,
+        "tags": [TAGS.get(path, "answers")],
         "openapi_extra": {**_request_body(path, name, runtime), **security},
     }
 

@@ -67,8 +67,15 @@ class Questions:
     @property
     def examples(self) -> dict[str, dict[str, Any]]:
         """A body of each kind."""
-        each = [self._example(*texts) for texts in (self.texts, self.texts[::-1])]
-        return {"one": each[0], "many": {self.fields.many: list(self.texts) if self.inputs == "text" else each}}
+        one = self._example(*self.texts)
+        match self.inputs:
+            case "text":
+                many = list[Any](self.texts)
+            case "pair":  # which of two texts comes first says what it is
+                many = [one]
+            case "messages":
+                many = [one, self._example(*self.texts[::-1])]
+        return {"one": one, "many": {self.fields.many: many}}
 
     def _example(self, first: str, second: str) -> dict[str, Any]:
         match self.inputs:

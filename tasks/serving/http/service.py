@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from configs.schema import facts_of
 from tasks.serving.http.answer_routes import AnswerRoutes
+from tasks.serving.http.docs_page import FILES, docs_answer
 from tasks.serving.http.feedback_routes import FeedbackRoutes
 from tasks.serving.http.messages import Refusal
 from tasks.serving.http.middleware import AccessMiddleware, refusal_response
@@ -56,6 +57,8 @@ def create_app(service: Service) -> FastAPI:
     for path, (method, answer) in paths.items():
         described = describe_path(path, service.name, runtime, service.keys, service.local)
         app.add_api_route(path, answer, methods=[method], **described)
+    for path in FILES:
+        app.add_api_route(path, docs_answer(path), methods=["GET"], include_in_schema=False)
     if service.keys:
         app.openapi()["components"]["securitySchemes"] = SCHEMES  # FastAPI writes the page once
     return app
