@@ -158,3 +158,26 @@ def test_a_text_that_costs_too_much_is_given_up():
     with pytest.raises(OverBudget):
         list(FINDER.find("030 1234567 ~02079460958 123-45-6789\u0663(x" * 100))
     assert len(list(FINDER.find("030 1234567 ~02079460958 123-45-6789\u0663(x"))) == 3
+
+
+def test_what_is_passed_over_behind_a_plus_is_no_number_to_the_library():
+    """All codes of countries, with digits that lie at the edge of what their numbers are, and with prefixes before them."""
+    draw, forms, passed = random.Random(0), phone_forms(REGIONS), 0
+    for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code][:2]:
+            example = phonenumbers.example_number(region) or phonenumbers.example_number_for_non_geo_entity(code)
+            known = phonenumbers.PhoneMetadata.metadata_for_region(region)
+            prefixes = ["", "0", "1", "8", *([known.national_prefix] if known and known.national_prefix else [])]
+            for _ in range(12):
+                number = list(str(example.national_number))
+                number[draw.randrange(len(number))] = draw.choice("0123456789")
+                digits = f"{code}{draw.choice(prefixes)}{''.join(number)}{draw.choice(['', '', '', '7'])}"
+                if forms.may_be_international(digits):
+                    continue
+                passed += 1
+                try:
+                    found = phonenumbers.parse(f"+{digits}")
+                except phonenumbers.NumberParseException:
+                    continue
+                assert not phonenumbers.is_valid_number(found), digits
+    assert passed > 500

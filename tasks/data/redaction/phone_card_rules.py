@@ -34,6 +34,8 @@ _SUM_INSIDE = re.compile(r"/| - |\.\d{1,2}-")
 _PHONE_LIKE = re2.compile(r"(?:\+|\(\+?)?\d(?:[ ()./\-–]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?")
 _SEVEN = re.compile(r"\d(?>[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
 _CARD_LIKE = re2.compile(r"\b\d(?:[ \t-]{0,2}\d){11,18}\b")
+_NO_DIGITS = re.compile(r"\D+")
+_DOUBLED = str.maketrans("0123456789", "0246813579")  # twice a digit, the digits of that added up
 _AREA_CODE = re.compile(r"0[1-9]\d{1,4} ?/ ?\d{4,8}")  # as Germans and Austrians write it: no sum begins with 0
 
 
@@ -48,7 +50,7 @@ def _has_calling_word(text: str, start: int, end: int) -> bool:
 
 
 def _digits(text: str) -> str:
-    return "".join(c for c in text if c.isdigit())
+    return _NO_DIGITS.sub("", text)
 
 
 def phone_finder_of(recognizer: PhoneRecognizer) -> PhoneFinder:
@@ -117,8 +119,7 @@ def _match_card_schemes(number: str) -> tuple[bool, bool]:
 
 
 def _passes_luhn(number: str) -> bool:
-    doubled = [2 * int(d) - 9 * (int(d) > 4) for d in number[-2::-2]]
-    return (sum(doubled) + sum(int(d) for d in number[-1::-2])) % 10 == 0
+    return sum(map(int, number[::-2] + number[-2::-2].translate(_DOUBLED))) % 10 == 0
 
 
 def is_ssn(text: str, span: Span) -> bool:

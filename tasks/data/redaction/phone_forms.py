@@ -62,9 +62,18 @@ class PhoneForms:
         """Whether these ASCII digits, dialled behind a plus, surely are a valid number: a country's code and a number of it."""
         return any(_is_valid(digits[:size], digits[size:]) for size in (1, 2, 3))
 
+    def may_be_international(self, digits: str) -> bool:
+        """Whether the library may find that these ASCII digits, dialled behind a plus, are a valid number."""
+        return any(_may_be_valid(digits[:size], digits[size:]) for size in (1, 2, 3))
+
 
 def _is_valid(code: str, number: str) -> bool:
     pattern = _international_pattern(code)
+    return pattern is not None and pattern.fullmatch(number) is not None
+
+
+def _may_be_valid(code: str, number: str) -> bool:
+    pattern = _possible_pattern(code)
     return pattern is not None and pattern.fullmatch(number) is not None
 
 
@@ -75,6 +84,24 @@ def _international_pattern(code: str) -> re2._Regexp | None:
 
     known = code.isdecimal() and not code.startswith("0") and int(code) in COUNTRY_CODE_TO_REGION_CODE
     return re2.compile(_valid_numbers(int(code))) if known else None
+
+
+@cache
+def _possible_pattern(code: str) -> re2._Regexp | None:
+    """What the library may read as a number behind a country's code, None where no country has it.
+
+    That is a valid number, with the national prefix or without; anything where a country has rules of its own for what is dialled.
+    """
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
+
+    valid = _international_pattern(code)
+    if valid is None:
+        return None
+    known: Any = PhoneMetadata.metadata_for_region(COUNTRY_CODE_TO_REGION_CODE[int(code)][0])
+    if known is None or known.national_prefix_transform_rule:
+        return re2.compile(r"\d*")
+    prefix = known.national_prefix_for_parsing
+    return re2.compile(f"(?:{_prefix_without_number(prefix)}){{0,2}}{valid.pattern}") if prefix else valid
 
 
 class _Formats:
