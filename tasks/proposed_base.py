@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from configs.errors import InputError
 from configs.schema import ProblemFacts
 from tasks.common.bases import Base, find_base, read_json
+from tasks.data.turns import is_conversation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,11 +32,12 @@ class ProposedBase:
     needed: str | None
 
 
-def base_kind(facts: ProblemFacts) -> str:
-    """The kind of network that a problem starts from, in words."""
+def base_kind(facts: ProblemFacts, *, messages: bool = False) -> str:
+    """The kind of network that a problem starts from, in words; `messages`: its rows are conversations."""
     if not facts.writes_text:
         return "an encoder or a decoder"
-    return "a causal decoder" if facts.continues_text else "an encoder-decoder"
+    kind = "a causal decoder" if facts.continues_text else "an encoder-decoder"
+    return f"{kind} whose tokenizer has a chat template" if messages else kind
 
 
 def suits_base(facts: ProblemFacts, base: Base) -> bool:
@@ -64,7 +66,8 @@ def propose_base(facts: ProblemFacts, given: Base | None, frames: Iterable[pd.Da
     """The settings under `model` for canonical rows; `default_length` is max_length where a config leaves it out."""
     base = given or (None if facts.writes_text else bundled_base())
     settings: dict[str, object] = {"base": base.name if base else TO_FILL_IN}
-    comments = {} if base else {"base": f"fill in: {base_kind(facts)}: a folder, package:NAME/FOLDER or a hub name"}
+    kind = base_kind(facts, messages=_are_conversations(frames))
+    comments = {} if base else {"base": f"fill in: {kind}: a folder, package:NAME/FOLDER or a hub name"}
     if base and (folder := _target_tokenizer(facts, base)):
         settings["target_tokenizer"] = folder
     lengths = _row_lengths(facts, base, frames)
@@ -73,7 +76,11 @@ def propose_base(facts: ProblemFacts, given: Base | None, frames: Iterable[pd.Da
     if length != default_length:
         settings["max_length"] = length
         comments["max_length"] = _length_comment(length, lengths, counted=base is not None)
-    return ProposedBase(settings, comments, None if base else base_kind(facts))
+    return ProposedBase(settings, comments, None if base else kind)
+
+
+def _are_conversations(frames: Iterable[pd.DataFrame]) -> bool:
+    return any(is_conversation(text) for frame in frames for text in frame["text"].dropna().head(1))
 
 
 def _target_tokenizer(facts: ProblemFacts, base: Base) -> str | None:

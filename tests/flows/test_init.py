@@ -144,9 +144,16 @@ def test_a_base_of_another_kind_than_the_columns_ask_for_is_refused_with_what_wa
     assert code == 2 and "fit text-classification (`text` holds texts of" in said and "name such a base" in said
 
 
-@pytest.mark.parametrize(("problem", "kind"), [("text-generation", "a causal decoder"), ("summarization", "an encoder-decoder")])
-def test_without_a_base_the_line_to_fill_in_is_marked_and_retrain_says_what_is_missing(init, tmp_path, problem, kind):
-    source = newcomers.faq(tmp_path, random.Random(6))
+@pytest.mark.parametrize(
+    ("write", "problem", "kind"),
+    [
+        (newcomers.faq, "text-generation", "a causal decoder"),
+        (newcomers.faq, "summarization", "an encoder-decoder"),
+        (newcomers.chats, "text-generation", "a causal decoder whose tokenizer has a chat template"),
+    ],
+)
+def test_without_a_base_the_line_to_fill_in_is_marked_and_retrain_says_what_is_missing(init, tmp_path, write, problem, kind):
+    source = write(tmp_path, random.Random(6))
     code, outcome, _ = init("first", "--problem", problem, "--data", source, "--json")
     assert code == 0 and outcome["base_needed"] == kind and outcome["next"].startswith("fill in model.base in first.yaml")
     assert f"# fill in: {kind}: a folder" in Path("first.yaml").read_text()
