@@ -62,9 +62,11 @@ class PhoneForms:
         """Whether these ASCII digits, dialled behind a plus, surely are a valid number: a country's code and a number of it."""
         return any(_is_valid(digits[:size], digits[size:]) for size in (1, 2, 3))
 
-    def may_be_international(self, digits: str) -> bool:
-        """Whether the library may find that these ASCII digits, dialled behind a plus, are a valid number."""
-        return any(_may_be_valid(digits[:size], digits[size:]) for size in (1, 2, 3))
+    def possible_abroad(self, digits: str) -> dict[str, bool]:
+        """`possible` of ASCII digits behind a plus, which are read alike in every region: the first stands for all."""
+        sure = self.is_international(digits)
+        may_be = sure or any(_may_be_valid(digits[:size], digits[size:]) for size in (1, 2, 3))
+        return {self.regions[0]: sure} if may_be else {}
 
 
 def _is_valid(code: str, number: str) -> bool:

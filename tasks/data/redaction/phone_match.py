@@ -208,10 +208,8 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         self._take(FORM_COST)
         heads = {_digits(group[: each.start()]) for each in _MAYBE_EXTENSION.finditer(group)}
         if ("+" in group or "\uff0b" in group) and not digits.startswith("0"):  # read alike in every region
-            if heads or not group.lstrip("([ ").startswith(("+", "\uff0b")):
-                return {self._forms.regions[0]: False}
-            sure = self._forms.is_international(digits)
-            return {self._forms.regions[0]: sure} if sure or self._forms.may_be_international(digits) else {}
+            plain = not heads and group.lstrip("([ ").startswith(("+", "\uff0b"))
+            return self._forms.possible_abroad(digits) if plain else {self._forms.regions[0]: False}
         self._take(HEAD_COST * len(heads))
         if not heads:
             possible = self._forms.possible(digits)
