@@ -7,8 +7,7 @@ import pytest
 
 from tasks.data import answers as a
 from tasks.data.alignment import aligned_normalise
-from tasks.data.preparation.answer_rows import context_groups, moved_answers, weighted_words
-from tasks.data.preparation.deduplicate import estimated_jaccard, signatures_of_words
+from tasks.data.preparation.answer_rows import context_groups, moved_answers
 from tasks.data.redaction.aligned_texts import prepare_aligned
 from tasks.data.redaction.redact import Redactor
 from tasks.data.text_parts import join_parts
@@ -125,20 +124,6 @@ def test_a_persons_answer_is_looked_for_in_the_logged_context_nearest_to_where_i
     changed = a.map_right_answer(str.upper, a.write_right_answer('say "x"', 7))
     assert json.loads(changed) == {"text": 'SAY "X"', "start": 7}
     assert a.map_right_answer(str.upper, "up") == "up" and a.map_right_answer(str.upper, a.NO_ANSWER) == a.NO_ANSWER
-
-
-def test_questions_on_one_context_are_no_near_copies_of_one_another_but_copies_of_a_question_are():
-    context = " ".join(f"word{number % 53} thing{number}" for number in range(120))
-    inputs = [
-        join_parts((question, each))
-        for question, each in (
-            ("who won the second race of the season?", context),
-            ("how many people live in that town today?", context),
-            ("who won the second race of the season", context + " Added."),
-        )
-    ]
-    one, other, copy = (signatures_of_words([weighted_words(text)]) for text in inputs)
-    assert estimated_jaccard(one, other)[0] < 0.6 and estimated_jaccard(one, copy)[0] > 0.9
 
 
 def test_a_context_that_is_its_rows_group_is_kept_as_a_hash_of_what_is_kept_of_it():

@@ -18,14 +18,22 @@ from numpy.typing import NDArray
 from configs.schema import ProblemFacts, facts_of
 from tasks.data.language_codes import OTHER, told_apart
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
-from tasks.data.preparation.answer_rows import context_groups, moved_answers, weighted_words
-from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
+from tasks.data.preparation.answer_rows import context_groups, moved_answers
+from tasks.data.preparation.deduplicate import (
+    Signatures,
+    blank_signatures,
+    compared_words,
+    shingle_words,
+    signatures_of_words,
+    text_keys,
+)
 from tasks.data.preparation.load import RawRows
 from tasks.data.preparation.span_columns import moved_spans
 from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.aligned_texts import prepare_aligned
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
+from tasks.data.text_parts import in_any_order
 from tasks.data.turns import spoken_text
 
 if TYPE_CHECKING:
@@ -199,14 +207,14 @@ class _PreparationPass:
         self, rows: slice, texts: list[str], targets: list[str], groups: list[str | None], splits: list[str | None]
     ) -> None:
         marks = self.marks
-        read = network_view(texts)
+        read = [in_any_order(text) for text in network_view(texts)] if self.facts.embeds else network_view(texts)
         marks.text[rows] = text_keys([key_text(text) for text in read])
         marks.group[rows] = [
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
         tokens = [shingle_words(spoken_text(text)) for text in read]
-        compared = [weighted_words(text) for text in read] if self.facts.finds_answers else tokens
+        compared = [compared_words(spoken_text(text)) for text in read]
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(compared, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:
