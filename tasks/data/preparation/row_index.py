@@ -27,6 +27,7 @@ from tasks.data.preparation.deduplicate import (
     signatures_of_words,
     text_keys,
 )
+from tasks.data.preparation.exchanges import Exchanges
 from tasks.data.preparation.load import RawRows
 from tasks.data.preparation.span_columns import moved_spans
 from tasks.data.preparation.split import SPLITS, split_position
@@ -58,6 +59,7 @@ class Marks:
     given: NDArray[np.int8]  # [rows]: the split that the source gives the row, or NOT_GIVEN
     pairless: NDArray[np.bool_]  # [rows]: where pairs are wanted, rows whose target was preferred to no other answer
     signatures: Signatures
+    exchanges: Exchanges
     unusable: dict[int, str] = field(default_factory=dict)
     words: Counter[str] = field(default_factory=Counter)
 
@@ -66,7 +68,7 @@ class Marks:
         signatures = blank_signatures(folder / "signatures.npy", n)
         keys, numbers = np.zeros((n, 2), dtype=np.uint64), np.zeros(n, dtype=np.uint64)
         splits, pairless = np.full(n, NOT_GIVEN, dtype=np.int8), np.zeros(n, dtype=np.bool_)
-        return cls(keys, numbers, numbers.copy(), np.zeros(n), splits, pairless, signatures)
+        return cls(keys, numbers, numbers.copy(), np.zeros(n), splits, pairless, signatures, Exchanges.blank(n))
 
 
 def index_rows(raw: RawRows, redactor: Redactor | None) -> tuple[Dataset, Marks]:
@@ -149,6 +151,9 @@ class _PreparationPass:
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
         self.marks.position[first:last] = [split_position(text, group) for text, group in zip(raw, groups, strict=True)]
         self._fill_marks(slice(first, last), texts, targets, columns["group"], columns["split"])
+        if self.facts.reads_messages:
+            for place, (text, target) in enumerate(zip(network_view(texts), network_view(targets), strict=True)):
+                self.marks.exchanges.note(first + place, text, target)
         self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
