@@ -6,7 +6,6 @@ accepted answers.
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tasks.data.alignment import Alignment
 from tasks.data.text_parts import split_parts
+from tasks.data.written import read_written
 
 NO_ANSWER = "[]"
 _FORMS = 'write {"text": [...], "answer_start": [...]}, a text that stands in the context, or nothing where there is no answer'
@@ -156,12 +156,10 @@ def _read_written(text: str) -> object:
         return None
     if (plain[0], plain[-1]) not in (("{", "}"), ("[", "]")):
         return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(plain)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return text
+    try:
+        return read_written(plain)
+    except ValueError:
+        return text
 
 
 def move_place(place: Sequence[int], move: Callable[[int, int], tuple[int, int]], before: str, after: str) -> Place:

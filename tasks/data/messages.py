@@ -6,8 +6,6 @@ gpt. A cell may hold the list itself or JSON of it. What cannot be used is a Val
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -15,6 +13,7 @@ from typing import NamedTuple
 from tasks.data.sources.chunk import cell_shape
 from tasks.data.text_parts import plain_part
 from tasks.data.turns import ASSISTANT, ROLES, USER, Turn, order_fault, write_turns
+from tasks.data.written import read_written
 
 MOST_TURNS = 2_000
 _SPELLINGS = {**{role: role for role in ROLES}, "human": USER, "gpt": ASSISTANT}
@@ -105,12 +104,10 @@ def _content_text(content: object) -> str | None:
 def _read_list(text: str) -> object:
     if not text.strip():
         return None
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return text
+    try:
+        return read_written(text)
+    except ValueError:
+        return text
 
 
 def _form_of(value: object) -> str:
