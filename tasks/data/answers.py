@@ -18,6 +18,9 @@ from tasks.data.written import read_written
 NO_ANSWER = "[]"
 _FORMS = 'write {"text": [...], "answer_start": [...]}, a text that stands in the context, or nothing where there is no answer'
 
+_STARTS = ("answer_start", "start")
+_UNSPACED = "\u0e00"  # from here on most scripts have no spaces between words
+
 
 class Place(NamedTuple):
     """Characters [start, end) of a context."""
@@ -65,9 +68,9 @@ def read_answers(cell: object, context: str) -> str:
     """The answers in a cell, as the places where they stand in the context.
 
     A cell is SQuAD's object (`text` and `answer_start`, each a value or a list), a list of such objects or of texts, either of them
-    written as JSON or as Python writes it, or a text that is looked for in the context: its first place counts. An empty cell says
-    that the context holds no answer. Raises WrongAnswer for another form, an answer that does not stand in the context, and a place
-    where another text stands.
+    written as JSON or as Python writes it, or a text that is looked for in the context: the first place counts where it is no part
+    of a word, else the first. An empty cell says that the context holds no answer. Raises WrongAnswer for another form, an answer
+    that does not stand in the context, and a place where another text stands.
     """
     places = [_find_answer(text, start, context) for text, start in _parse_cell(cell)]
     return write_places(place for place in places if place.end > place.start)
@@ -89,6 +92,24 @@ def find_places(text: str, context: str) -> Iterator[Place]:
     while start >= 0:
         yield Place(start, start + len(text))
         start = context.find(text, start + 1)
+
+
+def _stands_alone(place: Place, context: str) -> bool:
+    """Whether a place begins and ends no word in its midst; in scripts that part no words by spaces any place is so."""
+    ends = ((place.start - 1, place.start), (place.end - 1, place.end))
+    return not any(
+        left >= 0 and right < len(context) and all(map(_is_letter, (context[left], context[right]))) for left, right in ends
+    )
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalnum() and character < _UNSPACED
+
+
+def _likeliest_place(text: str, context: str) -> Place | None:
+    """Where a text stands that is given without its place."""
+    first = next(find_places(text, context), None)
+    return next((place for place in find_places(text, context) if _stands_alone(place, context)), first)
 
 
 def trimmed(place: Place, context: str) -> Place:
@@ -120,7 +141,7 @@ def _parse_object(answers: Mapping[object, object]) -> list[tuple[str, int | Non
     """The answers of an object as SQuAD has it; `answer_start` may be missing."""
     if "text" not in answers:
         raise WrongAnswer(f"is an object without `text`: {_FORMS}")
-    texts, starts = (_as_list(answers.get(name)) for name in ("text", "answer_start"))
+    texts, starts = (_as_list(answers.get(name)) for name in ("text", next(filter(answers.__contains__, _STARTS), _STARTS[0])))
     if starts and len(starts) != len(texts):
         raise WrongAnswer(f"has {len(texts)} texts and {len(starts)} starts: give each text its `answer_start`")
     if any(not isinstance(text, str) for text in texts) or any(not _is_whole(start) for start in starts):
@@ -139,7 +160,7 @@ def _is_whole(value: object) -> bool:
 
 def _find_answer(text: str, start: int | None, context: str) -> Place:
     if start is None:
-        place = next(find_places(text, context), None) or next(find_places(text.strip(), context), None)
+        place = _likeliest_place(text, context) or _likeliest_place(text.strip(), context)
         if place is None:
             raise WrongAnswer("holds an answer that does not stand in the context, letter by letter")
         return trimmed(place, context)
@@ -190,15 +211,17 @@ def write_right_answer(text: str | None, start: int | None = None) -> str:
 def right_places(value: str, text: str) -> str | None:
     """The target that a person's answer is for a logged input; None where it does not stand there.
 
-    Of several places it is the one nearest to `start`, else the first: a context that was prepared may have moved by a little.
+    Of several places it is the one nearest to `start`, as a context that was prepared may have moved by a little, else the first
+    that is no part of a word.
     """
     if value == NO_ANSWER:
         return NO_ANSWER
     corrected = _read_written(value)
     named: dict[str, Any] = corrected if isinstance(corrected, dict) else {"text": value}
-    start = named.get("start") or 0
-    places = list(find_places(str(named.get("text", "")).strip(), context_of(text)))
-    nearest = sorted(places, key=lambda place: abs(place.start - start))[:1]
+    start, context = named.get("start"), context_of(text)
+    places = list(find_places(str(named.get("text", "")).strip(), context))
+    far = [not _stands_alone(place, context) if start is None else abs(place.start - start) for place in places]
+    nearest = [place for place, own in zip(places, far, strict=True) if own == min(far)][:1]
     return write_places(nearest) if nearest else None
 
 

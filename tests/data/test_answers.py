@@ -31,6 +31,8 @@ MAIL = "write to ada@example.org or call +49 30 901820 today"
         (["nine", "Thursday"], [[THURSDAY, THURSDAY + 8], [41, 45]]),
         ("Thursday", [[THURSDAY, THURSDAY + 8]]),
         (" at nine ", [[38, 45]]),
+        ({"text": "Thursday", "start": AGAIN}, [[AGAIN, AGAIN + 8]]),
+        ({"text": ["Thursday"], "answer_start": [THURSDAY], "start": 7}, [[THURSDAY, THURSDAY + 8]]),
         ("", []),
         (None, []),
         (float("nan"), []),
@@ -132,3 +134,17 @@ def test_a_context_that_is_its_rows_group_is_kept_as_a_hash_of_what_is_kept_of_i
     first, second, third, own = context_groups([MAIL, MAIL, CONTEXT, "own"], raw, texts)
     assert first == second != third and own == "own" and context_groups([None], raw[:1], texts[:1]) == [None]
     assert not any(letter.isdigit() for letter in first) and len(first) == 24
+
+
+@pytest.mark.parametrize(
+    ("answer", "context", "start"),
+    [
+        ("art", "A party, an art of its own.", 12), ("20", "In 2000, or at 20.", 15), ("is", "This is it", 5),
+        ("art", "A party", 3), ("no", "Not now: no", 9), ("\u6771", "\u5317\u6771\u6771", 1),
+        ("C", "ABC, C++", 5), (" is", "This is", 5),
+    ],
+)  # fmt: skip
+def test_an_answer_without_a_place_is_a_word_of_its_own_where_there_is_one(answer, context, start):
+    place = [[start, start + len(answer.strip())]]
+    assert json.loads(a.read_answers(answer, context)) == place
+    assert json.loads(a.right_places(a.write_right_answer(answer.strip()), join_parts(("q", context)))) == place
