@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from tasks.data.alignment import Alignment
+from tasks.data.alignment import Alignment, stands_alone
 from tasks.data.text_parts import split_parts
 from tasks.data.written import read_written
 
@@ -19,7 +19,6 @@ NO_ANSWER = "[]"
 _FORMS = 'write {"text": [...], "answer_start": [...]}, a text that stands in the context, or nothing where there is no answer'
 
 _STARTS = ("answer_start", "start")
-_UNSPACED = "\u0e00"  # from here on most scripts have no spaces between words
 
 
 class Place(NamedTuple):
@@ -94,22 +93,10 @@ def find_places(text: str, context: str) -> Iterator[Place]:
         start = context.find(text, start + 1)
 
 
-def _stands_alone(place: Place, context: str) -> bool:
-    """Whether a place begins and ends no word in its midst; in scripts that part no words by spaces any place is so."""
-    ends = ((place.start - 1, place.start), (place.end - 1, place.end))
-    return not any(
-        left >= 0 and right < len(context) and all(map(_is_letter, (context[left], context[right]))) for left, right in ends
-    )
-
-
-def _is_letter(character: str) -> bool:
-    return character.isalnum() and character < _UNSPACED
-
-
 def _likeliest_place(text: str, context: str) -> Place | None:
     """Where a text stands that is given without its place."""
     first = next(find_places(text, context), None)
-    return next((place for place in find_places(text, context) if _stands_alone(place, context)), first)
+    return next((place for place in find_places(text, context) if stands_alone(context, *place)), first)
 
 
 def trimmed(place: Place, context: str) -> Place:
@@ -220,7 +207,7 @@ def right_places(value: str, text: str) -> str | None:
     named: dict[str, Any] = corrected if isinstance(corrected, dict) else {"text": value}
     start, context = named.get("start"), context_of(text)
     places = list(find_places(str(named.get("text", "")).strip(), context))
-    far = [not _stands_alone(place, context) if start is None else abs(place.start - start) for place in places]
+    far = [not stands_alone(context, *place) if start is None else abs(place.start - start) for place in places]
     nearest = [place for place, own in zip(places, far, strict=True) if own == min(far)][:1]
     return write_places(nearest) if nearest else None
 

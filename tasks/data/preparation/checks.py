@@ -6,9 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InputError
+from tasks.data.preparation.odd_rows import LOOKED_AT, cut_spans
 from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, PAIRLESS, QUARANTINED
 from tasks.data.preparation.split import TEST, TRAIN
+
+FEW_SPANS, MISCOUNTED = 20, 0.9
 
 
 def check_groups(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
@@ -47,6 +50,17 @@ def check_labels(candidate: Candidate, fate: NDArray[np.uint8], reasons: dict[in
         raise InputError(
             f"data.label: the training rows have one class only (`{names[learned[0]]}`): a classifier needs two; name another "
             "column, or add rows of other classes"
+        )
+
+
+def check_spans(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
+    """Refuse spans nearly all of which cut words: their places are counted in another way, and none could be learned."""
+    rows = take_rows(candidate.rows, np.flatnonzero(fate == KEPT)[:LOOKED_AT], ["text", "target"])
+    cut, spans = cut_spans(rows.column("text").to_pylist(), rows.column("target").to_pylist())
+    if spans >= FEW_SPANS and cut >= MISCOUNTED * spans:
+        raise InputError(
+            f"data.spans: {cut:,} of {spans:,} spans begin or end in the midst of a word: their places are counted otherwise than "
+            "here; count characters (code points, not bytes) from 0, and give as the end the place behind the last character"
         )
 
 

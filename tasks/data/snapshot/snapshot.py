@@ -24,7 +24,7 @@ from configs.schema import facts_of
 from tasks.common.files import file_sha256, flush_to_disk
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.preparation import deduplicate
-from tasks.data.preparation.checks import check_groups, check_labels, check_rows
+from tasks.data.preparation.checks import check_groups, check_labels, check_rows, check_spans
 from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, QUARANTINED
 from tasks.data.preparation.split import SPLITS
@@ -78,6 +78,8 @@ def write_snapshot(
         check_groups(candidate, fate)
         if facts_of(problem).has_classes:
             check_labels(candidate, fate, reasons)
+        if facts_of(problem).has_spans:
+            check_spans(candidate, fate)
         check_rows(candidate, fate)
     except InputError as error:
         place = write_quarantine(candidate, reasons, home / "quarantine" / f"{_digest_of(sources)[:16]}.parquet")
