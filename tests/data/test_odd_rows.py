@@ -47,3 +47,16 @@ def test_contexts_that_train_and_test_share_are_said_unless_they_are_groups(make
     snapshot = make("question-answering", source=write(rows), group=group)
     said = odd_rows(snapshot.frame("train"), snapshot.frame("test"), Data(source="x", group=group), facts_of("question-answering"))
     assert said == () if group else "set data.group to context" in said[0]
+
+
+@pytest.mark.parametrize("separator", [";", ","])
+def test_labels_with_another_separator_than_the_configs_are_said(make, write, separator):
+    rng = random.Random(0)
+    rows = [{"text": f"text {n}", "labels": ";".join(rng.sample(["bill", "late", "lost"], rng.choice([1, 2])))} for n in range(90)]
+    snapshot = make("multi-label-classification", source=write(rows), labels="labels", label_separator=separator)
+    data, facts = Data(source="x", labels="labels", label_separator=separator), facts_of("multi-label-classification")
+    said = odd_rows(snapshot.frame("train"), snapshot.frame("test"), data, facts)
+    assert said == () if separator == ";" else "set data.label_separator to ';'" in said[0]
+    snapshot = make("text-classification", source=write(rows), label="labels")
+    said = odd_rows(snapshot.frame("train"), snapshot.frame("test"), Data(source="x"), facts_of("text-classification"))
+    assert "name their column under data.labels" in said[0]

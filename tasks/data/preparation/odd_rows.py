@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from configs.schema import Data, ProblemFacts
 from tasks.data.alignment import stands_alone
 from tasks.data.answers import context_of
+from tasks.data.label_sets import all_labels, labels_of
 from tasks.data.normalise import key_text
 from tasks.data.spans import spans_of
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN_FROM = 0.05  # the share of rows, or of spans, from which it is said
 LOOKED_AT = 5_000  # rows
+SEPARATORS = (";", "|", ",", "/", "\t")  # that files have between labels
 
 
 def odd_rows(train: pd.DataFrame, test: pd.DataFrame, data: Data, facts: ProblemFacts) -> tuple[str, ...]:
@@ -23,6 +26,8 @@ def odd_rows(train: pd.DataFrame, test: pd.DataFrame, data: Data, facts: Problem
     sentences = []
     if facts.has_spans:
         sentences.append(_cut_words(train))
+    elif facts.has_labels:
+        sentences.append(_unparted_labels(train["target"].tolist(), sets=facts.has_label_sets))
     if facts.finds_answers and data.group is None:
         sentences.append(_shared_contexts(train, test, data))
     return tuple(filter(None, sentences))
@@ -45,6 +50,24 @@ def _cut_words(rows: pd.DataFrame) -> str:
         f"{cut:,} of {spans:,} spans begin or end in the midst of a word, as where places count bytes, or the end is the last "
         "character's own: count characters from 0, the end behind the last; where words are meant to be cut, all is well"
     )
+
+
+def _unparted_labels(targets: list[str], *, sets: bool) -> str:
+    """Where no row has several labels: those that are several with another sign between, whose parts other labels have too."""
+    if sets and any(len(labels_of(target)) > 1 for target in targets):
+        return ""
+    labels = all_labels(targets) if sets else sorted(set(targets))
+    for sign in SEPARATORS:
+        parted = {label: [part.strip() for part in label.split(sign)] for label in labels}
+        known = Counter(part for parts in parted.values() for part in parts)
+        several = [parts for parts in parted.values() if len(parts) > 1]
+        if len(several) > 1 and sum(all(known[part] > 1 for part in parts) for parts in several) > len(several) / 2:
+            remedy = "set" if sets else "name their column under data.labels, not data.label, and set"
+            return (
+                f"no row has more than one label, and {len(several):,} of {len(labels):,} labels have {sign!r} between parts that "
+                f"others have too: where these are several labels, {remedy} data.label_separator to {sign!r}"
+            )
+    return ""
 
 
 def _shared_contexts(train: pd.DataFrame, test: pd.DataFrame, data: Data) -> str:
