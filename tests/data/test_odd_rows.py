@@ -47,6 +47,10 @@ def test_contexts_that_train_and_test_share_are_said_unless_they_are_groups(make
     snapshot = make("question-answering", source=write(rows), group=group)
     said = odd_rows(snapshot.frame("train"), snapshot.frame("test"), Data(source="x", group=group), facts_of("question-answering"))
     assert said == () if group else "set data.group to context" in said[0]
+    given = make("question-answering", source=write(rows[20:]), test=write(rows[:20], "test.jsonl"), group=group)
+    data = Data(source="x", test="y", group=group)
+    said = odd_rows(given.frame("train"), given.frame("test"), data, facts_of("question-answering"))
+    assert "of 20 test questions" in said[0] and "give others in test than in train" in said[0]
 
 
 @pytest.mark.parametrize("separator", [";", ","])
@@ -60,3 +64,16 @@ def test_labels_with_another_separator_than_the_configs_are_said(make, write, se
     snapshot = make("text-classification", source=write(rows), label="labels")
     said = odd_rows(snapshot.frame("train"), snapshot.frame("test"), Data(source="x"), facts_of("text-classification"))
     assert "name their column under data.labels" in said[0]
+
+
+@pytest.mark.parametrize("group", ["shop", "asker"])
+def test_queries_that_a_group_parts_are_said(make, write, group):
+    rng = random.Random(0)
+    rows = [
+        {"q": f"query {n // 4}", "d": f"document {rng.random()}", "n": n % 2, "shop": f"s{n % 9}", "asker": f"a{n // 12}"}
+        for n in range(160)
+    ]
+    names = {"text": "q", "text_pair": "d", "number": "n", "group": group}
+    snapshot = make("text-ranking", source=write(rows), **names)
+    said = odd_rows(snapshot.frame("train"), snapshot.frame("test"), Data(source="x", **names), facts_of("text-ranking"))
+    assert said == () if group == "asker" else "keep the rows of a query in one group" in said[0]

@@ -12,12 +12,14 @@ from tasks.data.answers import context_of
 from tasks.data.label_sets import all_labels, labels_of
 from tasks.data.normalise import key_text
 from tasks.data.spans import spans_of
+from tasks.data.text_parts import split_parts
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHOWN_FROM = 0.05  # the share of rows, or of spans, from which it is said
 LOOKED_AT = 5_000  # rows
+OTHERS_IN_TEST = "give others in test than in train"
 SEPARATORS = (";", "|", ",", "/", "\t")  # that files have between labels
 
 
@@ -28,8 +30,10 @@ def odd_rows(train: pd.DataFrame, test: pd.DataFrame, data: Data, facts: Problem
         sentences.append(_cut_words(train))
     elif facts.has_labels:
         sentences.append(_unparted_labels(train["target"].tolist(), sets=facts.has_label_sets))
-    if facts.finds_answers and data.group is None:
+    if facts.finds_answers:
         sentences.append(_shared_contexts(train, test, data))
+    if facts.ranks:
+        sentences.append(_parted_queries(train, test, data))
     return tuple(filter(None, sentences))
 
 
@@ -75,7 +79,19 @@ def _shared_contexts(train: pd.DataFrame, test: pd.DataFrame, data: Data) -> str
     shared = sum(key_text(context_of(text)) in known for text in test["text"])
     if shared < SHOWN_FROM * max(1, len(test)):
         return ""
+    remedy = OTHERS_IN_TEST if data.split.by == "given" else f"set data.group to {data.context}"
     return (
         f"{shared:,} of {len(test):,} test questions are on a context that training reads too: how well questions on new contexts "
-        f"are answered is not known, and questions on one count as many; set data.group to {data.context}"
+        f"are answered is not known, and questions on one count as many; {remedy}"
+    )
+
+
+def _parted_queries(train: pd.DataFrame, test: pd.DataFrame, data: Data) -> str:
+    known, asked = ({key_text(split_parts(text)[0]) for text in rows["text"]} for rows in (train, test))
+    if not (both := len(known & asked)):
+        return ""
+    remedy = "keep the rows of a query in one group, or drop data.group, and each query is one"
+    return (
+        f"{both:,} of {len(asked):,} test queries have rows that are trained on too, so their scores say little of new ones: "
+        f"{OTHERS_IN_TEST if data.split.by == 'given' else remedy}"
     )
