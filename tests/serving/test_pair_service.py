@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny
 from serving_parts import Standing, served, service, version
+from tokenizers.processors import TemplateProcessing
 
 from tasks.common.bases import find_base
 from tasks.data.text_parts import MARK, join_parts
@@ -24,7 +25,10 @@ def kept(folder, base, problem, targets):
 
 @pytest.fixture(scope="module")
 def encoder(bert_folder, tmp_path_factory):
-    return kept(tmp_path_factory.mktemp("encoder"), bert_folder, "text-retrieval", ("1",))
+    found = kept(tmp_path_factory.mktemp("encoder"), bert_folder, "text-retrieval", ("1",))
+    two_texts = TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)])
+    found.network.tokenizer.backend_tokenizer.post_processor = two_texts  # as most encoders mark them
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +84,16 @@ def test_a_text_has_the_vector_whose_cosines_are_answered_for_pairs(embedding, c
         assert embedding("POST", "/embed", wrong)[0] == 422, wrong
     described = str(embedding("GET", "/openapi.json")[2]["paths"].keys())
     assert all(path in described for path in ("/embed", "/v1/embeddings", "/v1/models")) and "/rerank" not in described
+
+
+def test_a_sign_of_control_makes_no_pair_of_a_text(embedding):
+    marked, spaced = MARK.join(TEXTS[:2]), " ".join(TEXTS[:2])
+    _, _, found = embedding("POST", "/embed", {"texts": [marked, spaced, TEXTS[2]]})
+    _, _, plain = embedding("POST", "/v1/embeddings", {"model": "tiny", "input": [marked, spaced, TEXTS[2]]})
+    _, _, alone = embedding("POST", "/embed", {"text": TEXTS[2]})
+    vectors = np.array(found["vectors"])
+    assert vectors[0] == pytest.approx(vectors[1], abs=1e-5) and vectors[2] == pytest.approx(alone["vector"], abs=1e-5)
+    assert np.array([each["embedding"] for each in plain["data"]]) == pytest.approx(vectors, abs=1e-5)
 
 
 def test_the_client_of_openais_interface_reads_the_vectors(embedding):

@@ -144,7 +144,7 @@ def _kept_value(value: str | float | list[str]) -> str:
             return format_number(value)
         case list():
             return write_label_set(label for each in value if (label := canonical_label(each)) is not None)
-    return value
+    return plain_part(value)
 
 
 def _kept_answer(value: Any) -> str:

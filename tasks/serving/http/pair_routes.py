@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tasks.data.text_parts import plain_part
 from tasks.serving.batcher import Prediction
 from tasks.serving.embedder import Embedder, unpack_vector
 from tasks.serving.http.messages import Refusal, parse_body
@@ -80,5 +81,6 @@ class PairRoutes:
 
     async def _vectors(self, request: Request, texts: list[str], where: str) -> tuple[str, list[Prediction]]:
         """The version, and the packed vector of each text; `where` is a text's place in the body, for its number."""
-        version, _, vectors = await self.answers.answer_texts(request, texts, where.format, by=Embedder, is_logged=False)
+        plain = [plain_part(text) for text in texts]
+        version, _, vectors = await self.answers.answer_texts(request, plain, where.format, by=Embedder, is_logged=False)
         return version, vectors
