@@ -123,10 +123,10 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
 
 
 def _is_target(facts: ProblemFacts, value: str) -> bool:
-    """Whether a value of feedback is a number in its one spelling, or a list of labels, where targets are those."""
+    """Whether a value of feedback is a number in its one spelling, large enough, or a list of labels, where targets are those."""
     try:
         if facts.is_number:
-            return canonical_number(value) == value
+            return canonical_number(value) == value and float(value) >= facts.least_number
         return facts.target != "labels" or _is_list_of_texts(json.loads(value))
     except ValueError:
         return False
@@ -134,6 +134,12 @@ def _is_target(facts: ProblemFacts, value: str) -> bool:
 
 def _is_list_of_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def without_feedback(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that are no user's feedback; all of them where there are no others."""
+    own = rows[rows["origin"] != FEEDBACK] if "origin" in rows else rows
+    return own if len(own) else rows
 
 
 def export_feedback(rows: pa.Table, folder: Path) -> Export | None:

@@ -123,6 +123,7 @@ def test_a_blank_or_endless_label_is_no_row():
 @pytest.mark.parametrize(
     ("problem", "fits", "others"),
     [
+        ("text-ranking", ("2.5", "0"), ("-1", "-1e+20", "billing")),
         ("text-regression", ("2.5", "-7"), ("billing", "007", "1e+21", '["a"]')),
         (
             "multi-label-classification",

@@ -56,6 +56,8 @@ def test_documents_come_back_the_most_relevant_first_and_are_logged_as_pairs(ber
         assert [each["index"] for each in best["results"]] == [each["index"] for each in every["results"]][:2]
         body = {"answer_id": every["results"][0]["id"], "kind": "label", "value": 3}
         assert asker("POST", "/feedback", body)[0] == 202
+        status, _, said = asker("POST", "/feedback", {**body, "value": -1})
+        assert status == 422 and said["error"]["where"].endswith("value"), said
         for wrong in (
             {"query": TEXTS[0]},
             {**question, "documents": []},

@@ -51,8 +51,7 @@ class _ReadSettings:
 def canonical_parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
     """All rows of the source and of `data.test`, chunk by chunk; `redactor` is None where ids are kept as they are."""
     facts = facts_of(problem)
-    least = 0.0 if facts.ranks else float("-inf")
-    settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts.target, least, redactor)
+    settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts.target, facts.least_number, redactor)
     columns = source_columns(data, problem)
     source, test = data_files(data)
     for file, split in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:

@@ -16,6 +16,7 @@ MOST_LABELS = 200  # of a set that a person sends
 
 def feedback_type(problem: ProblemName, max_characters: int) -> Any:
     """Labels and numbers are given anew, texts are corrected, all get thumbs."""
+    facts = facts_of(problem)
     common: dict[str, Any] = {
         "answer_id": (Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")], Field(description="the `id` of an answer")),
         "source": (Literal["user", "audit"], Field("user", description="audit: a label that /audit asked for")),
@@ -26,7 +27,7 @@ def feedback_type(problem: ProblemName, max_characters: int) -> Any:
         "label": ("The right label.", label),
         "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
         "spans": ("The right spans, in the text that was answered.", corrected_spans(max_characters)),
-        "number": ("The right number.", Annotated[float, Field(ge=-LARGEST, le=LARGEST)]),
+        "number": ("The right number.", Annotated[float, Field(ge=max(-LARGEST, facts.least_number), le=LARGEST)]),
         "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
         "answer": (
             "The right answer as it stands in the context, with the character where it starts if it stands there more than once; "
@@ -34,7 +35,6 @@ def feedback_type(problem: ProblemName, max_characters: int) -> Any:
             Annotated[str, StringConstraints(min_length=1, max_length=max_characters)] | _right_answer(max_characters) | None,
         ),
     }
-    facts = facts_of(problem)
     kind, (description, value) = facts.feedback, values[facts.target]
     better = make_model(kind.capitalize(), description, {**common, "kind": (Literal[kind], ...), "value": (value, ...)})
     return Annotated[thumb | better, Field(discriminator="kind")]
