@@ -109,7 +109,7 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
         rows = rows[rows["label"].notna()]
     texts = rows[["text", "label"]]
     usable = texts.map(lambda text: unusable_reason(text) is None).all(axis=1) & (texts.map(len).max(axis=1) <= max_characters)
-    rows = rows[usable & rows["label"].map(partial(_is_target, facts_of(problem)))].sort_values("id")
+    rows = rows[usable & rows["label"].map(partial(is_target, facts_of(problem)))].sort_values("id")
     predictions = rows["prediction"].tolist() if facts_of(problem).writes_text else [None] * len(rows)
     columns = {
         "id": [PREFIX + name for name in rows["id"]],
@@ -122,7 +122,7 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
     return pa.table({name: pa.array(columns[name], type=_feedback_schema().field(name).type) for name in _COLUMNS})
 
 
-def _is_target(facts: ProblemFacts, value: str) -> bool:
+def is_target(facts: ProblemFacts, value: str) -> bool:
     """Whether a value of feedback is a number in its one spelling, large enough, or a list of labels, where targets are those."""
     try:
         if facts.is_number:
