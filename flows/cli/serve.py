@@ -181,7 +181,7 @@ def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], l
         rows = answers.assign(time=answers["time"].map(lambda at: at.isoformat())).to_dict("records")
         for row in rows:
             row["score"] = row["score"] if row["score"] == row["score"] else None
-            if is_conversation(row["text"]):
+            if pipeline.facts.reads_messages and is_conversation(row["text"]):
                 row |= {"messages": (turns := [turn._asdict() for turn in turns_of(row["text"])]), "text": turns[-1]["content"]}
                 continue
             if pipeline.facts.finds_answers:

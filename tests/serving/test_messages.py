@@ -1,18 +1,22 @@
 """A model of conversations in service: chats, typed questions and the stored model answer alike, and corrections become rows."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 import tiny
 from serving_parts import Standing, served, service, version
 
+from configs.schema import Data, Model, Pipeline
+from flows.cli.serve import _audit_reader
+from tasks.common.home import Home
 from tasks.data.feedback import rows_of
 from tasks.data.turns import Turn, turns_of, write_turns
 from tasks.serving.input_cells import input_frame, inputs_of
 from tasks.serving.packaged_model import load_package
 from tasks.serving.predictor import make_ready
-from tasks.traffic.log import open_traffic, read_answers, read_feedback
+from tasks.traffic.log import Answer, open_traffic, read_answers, read_feedback
 
 CHAT = [
     {"role": "system", "content": "kan"},
@@ -95,6 +99,20 @@ def test_a_corrected_answer_becomes_a_row_that_is_read_as_the_chat_was(asker, tr
     turns = turns_of(rows["text"][0])
     assert [turn.role for turn in turns] == [message["role"] for message in CHAT] and turns[3].content == "lost"
     assert turns[1].content.startswith("kast <EMAIL_ADDRESS:")
+
+
+def test_a_pair_whose_first_text_is_the_name_of_a_role_is_no_conversation(tmp_path):
+    pairs = ["user\x1ewhat is lost", "kan\x1elost"]
+    frame = input_frame(pairs, ["query", "document"])
+    assert frame.to_numpy().tolist() == [["user", "what is lost"], ["kan", "lost"]] and inputs_of(frame, messages=False) == pairs
+
+    data = Data(source="x.csv", text="query", text_pair="document", number="relevance")
+    ranker = Pipeline(name="tiny", problem="text-ranking", data=data, model=Model(base="x"))
+    traffic, now = open_traffic(tmp_path, "tiny"), datetime.now(UTC)
+    traffic.answered([Answer("a" * 32, now, "1", pairs[0], "0.5", None, 1.0, audit=True, audit_probability=1.0)])
+    traffic.close()
+    (drawn,) = _audit_reader(ranker, Home(tmp_path))(5, now - timedelta(days=1))
+    assert (drawn["text"], drawn["text_pair"]) == ("user", "what is lost") and "messages" not in drawn
 
 
 def test_cells_of_the_stored_model_are_lists_of_messages_and_faults_name_their_row():

@@ -205,7 +205,7 @@ class _PreparationPass:
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
-        tokens = [shingle_words(spoken_text(text)) for text in read]
+        tokens = [shingle_words(spoken_text(text) if self.facts.reads_messages else text) for text in read]
         compared = [weighted_words(text) for text in read] if self.facts.finds_answers else tokens
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(compared, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
