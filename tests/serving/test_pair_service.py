@@ -63,6 +63,7 @@ def test_documents_come_back_the_most_relevant_first_and_are_logged_as_pairs(ber
             {**question, "documents": []},
             {**question, "documents": [" "]},
             {**question, "top_n": 0},
+            {"query": "é" * 300, "documents": ["a"] * 20},  # 6,000 characters, where a body may have 4,096 bytes
         ):
             status, _, said = asker("POST", "/rerank", wrong)
             assert status == 422 and said["error"]["where"].startswith("body"), wrong

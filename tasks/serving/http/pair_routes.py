@@ -34,6 +34,7 @@ class PairRoutes:
         """Order documents by their relevance to a query, the most relevant first."""
         messages = self.runtime.pair_messages
         asked = parse_body(messages.rerank, await self.runtime.request_body(request), RERANK_QUESTION)
+        self._check_repeated(len(asked.query), len(asked.documents))
         version, ids, predictions = await self.answers.answer_texts(
             request, messages.pairs_of(asked), lambda place: f"body.documents.{place}"
         )
@@ -41,6 +42,15 @@ class PairRoutes:
         order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
         results = [{"id": ids[place], "index": place, "relevance_score": scores[place]} for place in order[: asked.top_n]]
         return json_response({"results": results, "version": version})
+
+    def _check_repeated(self, size: int, documents: int) -> None:
+        """Refusal where a query, which is read beside each document, comes to more than a body could hold."""
+        most = self.runtime.settings.max_body_bytes
+        if size * documents > most:
+            reason = (
+                f"a query of {size:,} characters is read beside each of {documents:,} documents, which is more than {most:,} in all"
+            )
+            raise Refusal(422, reason, "body.query", "shorten it, send fewer documents at once, or raise serving.max_body_bytes")
 
     async def embed(self, request: Request) -> Response:
         """The vectors of one text, or of many, each of length 1. Feedback cannot refer to them, and nothing of them is logged."""
