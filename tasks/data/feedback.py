@@ -28,6 +28,7 @@ from tasks.data.numbers import canonical_number
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import Redactor
 from tasks.data.spans import read_correction
+from tasks.data.turns import as_input
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +64,14 @@ def labelled_answers(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Litera
     ordered = labelled.assign(_audit=audit).sort_values(["_audit", "label_time", "label_id"])
     newest = ordered.drop_duplicates("id", keep="last").drop(columns=["_audit", "label_id"])
     return newest.sort_values(["time", "id"], ignore_index=True)
+
+
+def of_inputs(answers: pd.DataFrame, inputs: Literal["text", "pair", "messages"]) -> pd.DataFrame:
+    """Answers to inputs of this form; those to others were given before the pipeline had it, and no network could read them."""
+    import pandas as pd
+
+    read = pd.Series([as_input(text, inputs) for text in answers["text"]], index=answers.index, dtype=object)
+    return answers.assign(text=read)[read.notna()]
 
 
 def with_own_spans(labelled: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ Near copies are looked for in what was said (`spoken_text`): rows that share a l
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tasks.data.text_parts import MARK, join_parts, split_parts
 
@@ -42,6 +42,13 @@ def turns_of(text: str) -> list[Turn]:
         return [Turn(USER, text)]
     parts = split_parts(text)
     return [Turn(role, content) for role, content in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def as_input(text: str, inputs: Literal["text", "pair", "messages"]) -> str | None:
+    """A text that was answered as an input of this form, a plain one as a turn of the user; None where it has another form."""
+    if inputs == "messages":
+        return text if is_conversation(text) else None if MARK in text else write_turns([Turn(USER, text)])
+    return text if text.count(MARK) == (inputs == "pair") else None
 
 
 def order_fault(roles: Sequence[str]) -> str | None:

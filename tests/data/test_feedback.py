@@ -7,7 +7,16 @@ import pytest
 
 from configs.errors import InfraError
 from configs.schema import Data
-from tasks.data.feedback import PREFIX, accepted_answers, export_feedback, labelled_answers, read_export, rows_of, spelled_as_known
+from tasks.data.feedback import (
+    PREFIX,
+    accepted_answers,
+    export_feedback,
+    labelled_answers,
+    of_inputs,
+    read_export,
+    rows_of,
+    spelled_as_known,
+)
 from tasks.data.preparation.load import loaded_source
 from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.preparation.split import SPLITS, split_position
@@ -109,6 +118,13 @@ def test_a_written_answer_is_accepted_where_the_newest_audit_corrects_nothing():
     )
     found = accepted_answers(given, heard, lambda texts: [text.replace("ann@b.org", "<MAIL>") for text in texts])
     assert found.fillna(-1).tolist() == [1, 0, 1, -1, 0, -1, -1], "d is a user's, f unheard, g was not drawn"
+
+
+def test_answers_to_inputs_of_another_form_are_no_rows():
+    given = answers(*((str(n), text, {}) for n, text in enumerate(("one", "one\x1etwo", "user\x1eone", "a\x1eb\x1ec"))))
+    kept = {form: of_inputs(given, form)["text"].tolist() for form in ("text", "pair", "messages")}
+    assert kept == {"text": ["one"], "pair": ["one\x1etwo", "user\x1eone"], "messages": ["user\x1eone", "user\x1eone"]}
+    assert of_inputs(given[:0], "pair").columns.tolist() == given.columns.tolist()
 
 
 def test_a_blank_or_endless_label_is_no_row():

@@ -11,7 +11,7 @@ from serving_parts import Standing, served, service, version
 from configs.schema import Data, Model, Pipeline
 from flows.cli.serve import _audit_reader
 from tasks.common.home import Home
-from tasks.data.feedback import rows_of
+from tasks.data.feedback import of_inputs, rows_of
 from tasks.data.turns import Turn, turns_of, write_turns
 from tasks.serving.input_cells import input_frame, inputs_of
 from tasks.serving.packaged_model import load_package
@@ -90,13 +90,15 @@ def test_a_text_alone_is_refused_with_what_to_send_and_the_page_describes_it(ask
 def test_a_corrected_answer_becomes_a_row_that_is_read_as_the_chat_was(asker, traffic_home):
     asked = [asker("POST", "/predict", {"messages": CHAT})[2]["id"]]
     asked.append(asker("POST", CHATS, {"model": "tiny", "messages": CHAT, "max_tokens": 3})[2]["id"])
+    asked.append(asker("POST", "/v1/completions", {"model": "tiny", "prompt": "lost", "max_tokens": 3})[2]["id"])
     for answer in asked:
         assert asker("POST", "/feedback", {"answer_id": answer, "kind": "correction", "value": "kara lost"})[0] == 202
     asker.traffic.flush()
     answers, feedback = read_answers(traffic_home, "tiny"), read_feedback(traffic_home, "tiny")
-    rows = rows_of(answers, feedback, "text-generation", 500).to_pandas()
-    assert len(rows) == 2 and set(rows["target"]) == {"kara lost"} and rows["text"].nunique() == 1
-    turns = turns_of(rows["text"][0])
+    rows = rows_of(of_inputs(answers, "messages"), feedback, "text-generation", 500).to_pandas()
+    assert len(rows) == 3 and set(rows["target"]) == {"kara lost"} and rows["text"].nunique() == 2
+    assert input_frame(rows["text"], ["chat"])["chat"].map(type).eq(list).all(), "a prompt is a turn of the user"
+    turns = turns_of(max(rows["text"], key=len))
     assert [turn.role for turn in turns] == [message["role"] for message in CHAT] and turns[3].content == "lost"
     assert turns[1].content.startswith("kast <EMAIL_ADDRESS:")
 
