@@ -198,10 +198,15 @@ def right_places(value: str, text: str) -> str | None:
         return NO_ANSWER
     corrected = _read_written(value)
     named: dict[str, Any] = corrected if isinstance(corrected, dict) else {"text": value}
-    start = named.get("start") or 0
-    places = list(find_places(str(named.get("text", "")).strip(), context_of(text)))
-    nearest = sorted(places, key=lambda place: abs(place.start - start))[:1]
-    return write_places(nearest) if nearest else None
+    place = _nearest_place(str(named.get("text", "")).strip(), context_of(text), named.get("start") or 0)
+    return None if place is None else write_places([place])
+
+
+def _nearest_place(text: str, context: str, start: int) -> Place | None:
+    """Where a text stands in a context, of several places the one that begins nearest to `start`: O(context)."""
+    behind, before = context.find(text, start), context.rfind(text, 0, max(0, start - 1) + len(text))
+    found = sorted((at for at in (before, behind) if at >= 0), key=lambda at: abs(at - start))
+    return Place(found[0], found[0] + len(text)) if text and found else None
 
 
 def map_right_answer(change: Callable[[str], str], value: str) -> str:
