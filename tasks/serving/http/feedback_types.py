@@ -8,10 +8,8 @@ from pydantic import Field, StringConstraints
 
 from configs.schema import ProblemName, facts_of
 from tasks.data.numbers import LARGEST
-from tasks.serving.http.span_messages import corrected_spans
+from tasks.serving.http.span_messages import MOST_LABELS, corrected_spans
 from tasks.serving.http.strict_model import make_model
-
-MOST_LABELS = 200  # of a set that a person sends
 
 
 def feedback_type(problem: ProblemName, max_characters: int) -> Any:
