@@ -25,7 +25,7 @@ def feedback_type(problem: ProblemName, max_characters: int) -> Any:
         "label": ("The right label.", label),
         "labels": ("The right labels, none or many.", Annotated[list[label], Field(max_length=MOST_LABELS)]),
         "spans": ("The right spans, in the text that was answered.", corrected_spans(max_characters)),
-        "number": ("The right number.", Annotated[float, Field(ge=max(-LARGEST, facts.least_number), le=LARGEST)]),
+        "number": ("The right number.", Annotated[float, Field(strict=True, ge=max(-LARGEST, facts.least_number), le=LARGEST)]),
         "text": ("The better text.", Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]),
         "answer": (
             "The right answer as it stands in the context, with the character where it starts if it stands there more than once; "
