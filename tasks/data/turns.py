@@ -46,8 +46,10 @@ def turns_of(text: str) -> list[Turn]:
 
 def as_input(text: str, inputs: Literal["text", "pair", "messages"]) -> str | None:
     """A text that was answered as an input of this form, a plain one as a turn of the user; None where it has another form."""
+    if inputs == "messages" and MARK not in text:
+        return write_turns([Turn(USER, text)])
     if inputs == "messages":
-        return text if is_conversation(text) else None if MARK in text else write_turns([Turn(USER, text)])
+        return text if is_conversation(text) and not question_fault([turn.role for turn in turns_of(text)]) else None
     return text if text.count(MARK) == (inputs == "pair") else None
 
 
@@ -64,6 +66,11 @@ def order_fault(roles: Sequence[str]) -> str | None:
         if role != expected:
             return f"has the {role} speak in place {place + first + 1}, where it is the {expected}'s turn"
     return None if len(roles) > first else "has no turn of the user"
+
+
+def question_fault(roles: Sequence[str]) -> str | None:
+    """As `order_fault`, of a conversation that is to be answered: its last turn is the user's."""
+    return order_fault(roles) or ("ends with the assistant: there is nothing to answer" if roles[-1] == ASSISTANT else None)
 
 
 def spoken_text(text: str) -> str:

@@ -120,8 +120,11 @@ def test_a_written_answer_is_accepted_where_the_newest_audit_corrects_nothing():
     assert found.fillna(-1).tolist() == [1, 0, 1, -1, 0, -1, -1], "d is a user's, f unheard, g was not drawn"
 
 
+UNASKED = "user\x1eone\x1eassistant\x1etwo"
+
+
 def test_answers_to_inputs_of_another_form_are_no_rows():
-    given = answers(*((str(n), text, {}) for n, text in enumerate(("one", "one\x1etwo", "user\x1eone", "a\x1eb\x1ec"))))
+    given = answers(*((str(n), text, {}) for n, text in enumerate(("one", "one\x1etwo", "user\x1eone", "a\x1eb\x1ec", UNASKED))))
     kept = {form: of_inputs(given, form)["text"].tolist() for form in ("text", "pair", "messages")}
     assert kept == {"text": ["one"], "pair": ["one\x1etwo", "user\x1eone"], "messages": ["user\x1eone", "user\x1eone"]}
     assert of_inputs(given[:0], "pair").columns.tolist() == given.columns.tolist()

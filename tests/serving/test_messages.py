@@ -1,5 +1,6 @@
 """A model of conversations in service: chats, typed questions and the stored model answer alike, and corrections become rows."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,8 @@ from flows.cli.serve import _audit_reader
 from tasks.common.home import Home
 from tasks.data.feedback import of_inputs, rows_of
 from tasks.data.turns import Turn, turns_of, write_turns
+from tasks.serving.http.messages import Messages, Refusal, parse_body
+from tasks.serving.http.pair_messages import first_question
 from tasks.serving.input_cells import input_frame, inputs_of
 from tasks.serving.packaged_model import load_package
 from tasks.serving.predictor import make_ready
@@ -79,12 +82,33 @@ def test_what_is_no_question_is_refused_with_its_place_and_without_its_content(a
     assert "secret" not in str(said) and "ann" not in str(said)
 
 
+def test_a_list_that_no_setting_lengthens_is_told_its_own_limit():
+    chats, sets = Messages("text-generation", 20, 500, "messages"), Messages("multi-label-classification", 20, 500)
+    labels = {"answer_id": "a" * 32, "kind": "label", "value": ["a"] * 201}
+    for adapter, body, remedy in (
+        (chats.questions.adapter, {"messages": [{"role": "user", "content": "a"}] * 501}, "at most 500 messages of a conversation"),
+        (sets.feedback, labels, "at most 200 labels of a text"),
+    ):
+        with pytest.raises(Refusal) as refused:
+            parse_body(adapter, json.dumps(body).encode(), "")
+        assert refused.value.fault["remedy"] == f"send {remedy}"
+
+
+def test_the_next_command_of_a_service_asks_as_it_is_asked():
+    chats = Pipeline(
+        name="tiny", problem="text-generation", data=Data(source="x.jsonl", messages="chat"), model=Model(base="x")
+    )  # fmt: skip
+    path, body = first_question(chats)
+    assert path == "/predict" and json.loads(body).keys() == {"messages"}
+
+
 def test_a_text_alone_is_refused_with_what_to_send_and_the_page_describes_it(asker):
     status, _, said = asker("POST", "/predict", {"text": "lost"})
     assert status == 422 and '{"messages": [{"role"' in said["error"]["remedy"]
     page = asker("GET", "/openapi.json")[2]["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     assert page["examples"]["one"]["value"]["messages"][0]["role"] == "system"
-    assert asker("POST", CHATS, {"model": "tiny", "messages": [CHAT[1], CHAT[3]]})[0] == 400
+    for unordered in ([CHAT[1], CHAT[3]], CHAT[:3]):
+        assert asker("POST", CHATS, {"model": "tiny", "messages": unordered})[0] == 400
 
 
 def test_a_corrected_answer_becomes_a_row_that_is_read_as_the_chat_was(asker, traffic_home):

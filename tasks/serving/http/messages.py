@@ -25,6 +25,9 @@ LONGEST_WHERE = 200
 LONGEST_WHAT = 600  # why a version does not load, which has 500, is given whole
 
 
+LISTS = {"entities": "spans of a text", "messages": "messages of a conversation", "value": "labels of a text"}  # no setting's
+
+
 class Fault(BaseModel):
     """Why a request was refused: what is wrong, where, and what to do."""
 
@@ -135,8 +138,9 @@ def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
 def _remedy_of(fault: Any) -> str | None:
     """What to send instead of what is well formed and too large; a label has its own bound, that no setting moves."""
     most = fault.get("ctx", {}).get("max_length")
-    if fault["type"] == "too_long" and "entities" in fault["loc"]:
-        return f"send at most {most:,} spans of a text"
+    many = next((what for name, what in LISTS.items() if name in fault["loc"]), None)
+    if fault["type"] == "too_long" and many is not None:
+        return f"send at most {most:,} {many}"
     if fault["type"] == "too_long":
         return f"send at most {most:,} texts at once, or raise serving.max_rows"
     if fault["type"] == "string_too_long" and fault["loc"][0] == "label":

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from tasks.data.text_parts import join_parts, plain_part
-from tasks.data.turns import ASSISTANT, Turn, order_fault, write_turns
+from tasks.data.turns import Turn, question_fault, write_turns
 from tasks.serving.http.strict_model import make_model
 
 Inputs = Literal["text", "pair", "messages"]
@@ -119,10 +119,8 @@ def _messages_field(text: Any, max_characters: int, example: dict[str, Any]) -> 
     message = make_model("Message", "What one side said.", {"role": (role, Field()), "content": (text, Field())})
 
     def check_turns(messages: list[Any]) -> list[Any]:
-        if fault := order_fault([each.role for each in messages]):
+        if fault := question_fault([each.role for each in messages]):
             raise PydanticCustomError("order", "The conversation {fault}", {"fault": fault})
-        if messages[-1].role == ASSISTANT:
-            raise PydanticCustomError("order", "The conversation ends with the assistant: there is nothing to answer")
         if (size := sum(len(each.content) for each in messages)) > max_characters:
             sizes = {"size": f"{size:,}", "most": f"{max_characters:,}"}
             raise PydanticCustomError("too_many_characters", "{size} characters in all are over {most}, data.max_characters", sizes)
