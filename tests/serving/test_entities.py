@@ -120,6 +120,7 @@ def test_places_come_whole_from_the_process_that_prepares_long_texts(ready):
         {"text": "a b", "entities": [{"label": "A", "start": 1, "end": 2}]},
         {"text": "abc", "entities": [{"label": "A", "start": 0, "end": 2}, {"label": "B", "start": 1, "end": 3}]},
         {"text": "abc", "entities": [{"label": "", "start": 0, "end": 2}]},
+        {"text": "abc", "entities": [{"label": "\u200b", "start": 0, "end": 2}]},
         {"text": "abc", "entities": [{"label": "A", "start": 0.5, "end": 2}]},
     ],
 )  # fmt: skip

@@ -70,7 +70,7 @@ def test_a_chat_a_typed_question_and_the_stored_model_give_one_answer(asker, kep
         (CHAT[:3], "body.messages", "ends with the assistant"),
         ([CHAT[1], CHAT[3]], "body.messages", "the user speak in place 2"),
         ([{"role": "tool", "content": "secret"}], "role", "Input should be"),
-        ([{"role": "user", "content": " "}], "body.messages", "empty"),
+        ([CHAT[0], {"role": "user", "content": " "}], "body.messages.1.content", "the text is empty"),
         ([{"role": "user", "content": "x" * 501}], "content", "at most 500"),
         ([*CHAT[:3], {"role": "user", "content": "x" * 499}], "body.messages", "over 500"),
         ([], "messages", "at least 1"),

@@ -58,15 +58,18 @@ def test_documents_come_back_the_most_relevant_first_and_are_logged_as_pairs(ber
         assert asker("POST", "/feedback", body)[0] == 202
         status, _, said = asker("POST", "/feedback", {**body, "value": -1})
         assert status == 422 and said["error"]["where"].endswith("value"), said
-        for wrong in (
-            {"query": TEXTS[0]},
-            {**question, "documents": []},
-            {**question, "documents": [" "]},
-            {**question, "top_n": 0},
-            {"query": "é" * 300, "documents": ["a"] * 20},  # 6,000 characters, where a body may have 4,096 bytes
+        for wrong, where in (
+            ({"query": TEXTS[0]}, "documents"),
+            ({**question, "documents": []}, "documents"),
+            ({**question, "documents": ["a", 3]}, "documents.1"),
+            ({**question, "documents": ["a", " "]}, "documents.1"),
+            ({**question, "query": "\u200d"}, "query"),
+            ({**question, "top_n": 0}, "top_n"),
+            ({**question, "model": "a"}, "model"),
+            ({"query": "é" * 300, "documents": ["a"] * 20}, "query"),  # 6,000 characters, where a body may have 4,096 bytes
         ):
             status, _, said = asker("POST", "/rerank", wrong)
-            assert status == 422 and said["error"]["where"].startswith("body"), wrong
+            assert status == 422 and said["error"]["where"] == f"body.{where}", said
         assert asker("POST", "/embed", {"text": TEXTS[0]})[0] == 404
         traffic.flush()
     assert set(read_answers(tmp_path, "tiny")["text"]) == {f"{TEXTS[0]}{MARK}{text}" for text in TEXTS}

@@ -71,7 +71,9 @@ def test_one_and_many_are_answered_as_the_package_answers(problem, asker, kept, 
 def test_what_is_right_is_taken_typed_and_kept_in_one_spelling(problem, asker, traffic, tmp_path):
     _, _, answer = asker("POST", "/predict", {"text": TEXTS[0]})
     is_number = problem == "text-regression"
-    right, wrong = (2.50, ["2,5", "many", None, [1], -1e300, True, "3"]) if is_number else (["b", "a"], ["a", 3, [""], ["x"] * 300])
+    right, wrong = (
+        (2.50, ["2,5", "many", None, [1], -1e300, True, "3"]) if is_number else (["b", "a"], ["a", 3, [""], [" "], ["x"] * 300])
+    )
     status, _, said = asker("POST", "/feedback", {"answer_id": answer["id"], "kind": "label", "value": right})
     assert status == 202, said
     for value in wrong:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from configs.schema import ProblemName, facts_of
 from tasks.data.numbers import LARGEST
@@ -30,7 +30,7 @@ def feedback_type(problem: ProblemName, max_characters: int) -> Any:
         "answer": (
             "The right answer as it stands in the context, with the character where it starts if it stands there more than once; "
             "null: there is none.",
-            Annotated[str, StringConstraints(min_length=1, max_length=max_characters)] | _right_answer(max_characters) | None,
+            _right_answer(max_characters),
         ),
     }
     kind, (description, value) = facts.feedback, values[facts.target]
@@ -41,4 +41,11 @@ def feedback_type(problem: ProblemName, max_characters: int) -> Any:
 def _right_answer(max_characters: int) -> Any:
     text: Any = Annotated[str, StringConstraints(min_length=1, max_length=max_characters)]
     start: Any = Annotated[int, Field(ge=0, le=max_characters)] | None
-    return make_model("RightAnswer", "A stretch of the context.", {"text": (text, Field()), "start": (start, Field(default=None))})
+    placed: Any = make_model(
+        "RightAnswer", "A stretch of the context.", {"text": (text, Field()), "start": (start, Field(default=None))}
+    )
+    return Annotated[Annotated[text, Tag("text")] | Annotated[placed, Tag("object")], Discriminator(_form_of_answer)] | None
+
+
+def _form_of_answer(value: object) -> str:
+    return "text" if isinstance(value, str) else "object"

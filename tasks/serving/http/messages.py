@@ -112,8 +112,8 @@ class Messages:
         self.feedback: TypeAdapter[Any] = TypeAdapter(feedback_type(problem, max_characters))
 
 
-def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
-    """A body as its type; raises Refusal naming the first faults, never the texts themselves."""
+def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str, *, kinds: bool = True) -> Any:
+    """A body as its type, which is one of several `kinds`; raises Refusal naming the first faults, never the texts themselves."""
     try:
         asked = adapter.validate_json(body)
     except ValidationError as error:
@@ -131,7 +131,7 @@ def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
     if faults[0]["type"] in ("union_tag_not_found", "model_attributes_type", "dict_type"):
         raise Refusal(422, "the body has not the keys that are read here", "body", f"send {expected}")
     first, more = faults[0], len(faults) - 1
-    where = ".".join(["body", *(shorten_text(str(part), LONGEST_WHERE) for part in first["loc"][1:])])
+    where = ".".join(["body", *(shorten_text(str(part), LONGEST_WHERE) for part in first["loc"][int(kinds) :])])
     raise Refusal(422, first["msg"] + (f" (and {more} more)" if more else ""), where, _remedy_of(first) or f"send {expected}")
 
 

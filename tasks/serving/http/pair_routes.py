@@ -33,10 +33,10 @@ class PairRoutes:
     async def rerank(self, request: Request) -> Response:
         """Order documents by their relevance to a query, the most relevant first."""
         messages = self.runtime.pair_messages
-        asked = parse_body(messages.rerank, await self.runtime.request_body(request), RERANK_QUESTION)
+        asked = parse_body(messages.rerank, await self.runtime.request_body(request), RERANK_QUESTION, kinds=False)
         self._check_repeated(len(asked.query), len(asked.documents))
         version, ids, predictions = await self.answers.answer_texts(
-            request, messages.pairs_of(asked), lambda place: f"body.documents.{place}"
+            request, messages.pairs_of(asked), lambda place, part: "body.query" if part == 0 else f"body.documents.{place}"
         )
         scores = [float(prediction.prediction) for prediction in predictions]
         order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
@@ -92,5 +92,7 @@ class PairRoutes:
     async def _vectors(self, request: Request, texts: list[str], where: str) -> tuple[str, list[Prediction]]:
         """The version, and the packed vector of each text; `where` is a text's place in the body, for its number."""
         plain = [plain_part(text) for text in texts]
-        version, _, vectors = await self.answers.answer_texts(request, plain, where.format, by=Embedder, is_logged=False)
+        version, _, vectors = await self.answers.answer_texts(
+            request, plain, lambda place, _: where.format(place), by=Embedder, is_logged=False
+        )
         return version, vectors

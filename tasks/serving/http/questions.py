@@ -90,9 +90,14 @@ class Questions:
             case "messages":
                 return [write_turns(Turn(message.role, message.content) for message in each.messages) for each in questions]
 
-    def place_of(self, question: Any, place: int) -> str:
-        """Where in a body one of its inputs stands."""
-        return f"body.{self.fields.text}" if isinstance(question, self.One) else f"body.{self.fields.many}.{place}"
+    def place_of(self, question: Any, place: int, part: int | None) -> str:
+        """Where in a body one of its inputs stands, or one of the texts of that."""
+        each = "body" if isinstance(question, self.One) else f"body.{self.fields.many}.{place}"
+        if self.inputs == "messages" and part is not None:
+            return f"{each}.messages.{part // 2}.content"
+        if self.inputs == "pair" and part is not None:
+            return f"{each}.{self.fields[part]}"
+        return f"body.{self.fields.text}" if each == "body" else each
 
     def _tag(self, value: object) -> str | None:
         keys = value if isinstance(value, dict) else getattr(value, "__dict__", {})
