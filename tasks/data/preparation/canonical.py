@@ -13,7 +13,7 @@ from tasks.data.numbers import BELONGS
 from tasks.data.preparation.conversations import read_conversations, read_languages
 from tasks.data.preparation.span_columns import read_span_columns
 from tasks.data.preparation.split import SPLITS
-from tasks.data.preparation.target_columns import read_flags, read_targets
+from tasks.data.preparation.target_columns import read_flags, read_targets, read_texts
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
 from tasks.data.sources.chunk import Chunk, cell_shape, cell_text, check_length
@@ -105,7 +105,7 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
         if name == "target":
             out[name] = read_targets(settings.target, settings.data, settings.names, chunk, refused, least=settings.least)
         else:
-            out[name] = [cell_text(value, chunk, column, index) for index, value in enumerate(chunk.columns[column])]
+            out[name] = read_texts(chunk, column)
         if name in ("text", "text_pair", "rejected") or (name == "target" and settings.target in ("label", "text")):
             check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":
