@@ -1,5 +1,8 @@
 """Services of models that read two texts: documents in order, vectors of texts, and what the client of OpenAI's interface reads."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +14,7 @@ from tokenizers.processors import TemplateProcessing
 from tasks.common.bases import find_base
 from tasks.data.text_parts import MARK, join_parts
 from tasks.serving.packaged_model import load_package
-from tasks.serving.predictor import make_ready
+from tasks.serving.predictor import ReadyModel, make_ready
 from tasks.traffic.log import open_traffic, read_answers, read_feedback
 
 TEXTS = [row["text"] for row in tiny.rows(8)]
@@ -100,6 +103,27 @@ def test_a_sign_of_control_makes_no_pair_of_a_text(embedding):
     vectors = np.array(found["vectors"])
     assert vectors[0] == pytest.approx(vectors[1], abs=1e-5) and vectors[2] == pytest.approx(alone["vector"], abs=1e-5)
     assert np.array([each["embedding"] for each in plain["data"]]) == pytest.approx(vectors, abs=1e-5)
+
+
+def test_vectors_that_several_ask_for_are_computed_together(embedding, monkeypatch):
+    sizes, busy, gate, vectors = [], threading.Event(), threading.Event(), ReadyModel.vectors
+
+    def held(model, ready):
+        sizes.append(len(ready))
+        busy.set()
+        assert gate.wait(20)
+        return vectors(model, ready)
+
+    monkeypatch.setattr(ReadyModel, "vectors", held)
+    with ThreadPoolExecutor(4) as callers:
+        asked = [callers.submit(embedding, "POST", "/embed", {"text": TEXTS[0]})]
+        assert busy.wait(20)
+        asked += [callers.submit(embedding, "POST", "/embed", {"text": text}) for text in TEXTS[1:4]]
+        while embedding("GET", "/ready")[2]["waiting"] < 4:
+            time.sleep(0.005)
+        gate.set()
+        assert [each.result()[0] for each in asked] == [200] * 4
+    assert sizes == [1, 3]
 
 
 def test_the_client_of_openais_interface_reads_the_vectors(embedding):

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from tasks.data.text_parts import plain_part
 from tasks.serving.batcher import Prediction
-from tasks.serving.embedder import Embedder, unpack_vector
+from tasks.serving.embedder import unpack_vector
 from tasks.serving.http.messages import Refusal, parse_body
 from tasks.serving.http.openai.embeddings import EmbeddingRequest
 from tasks.serving.http.openai.faults import CodedRefusal
@@ -93,6 +93,6 @@ class PairRoutes:
         """The version, and the packed vector of each text; `where` is a text's place in the body, for its number."""
         plain = [plain_part(text) for text in texts]
         version, _, vectors = await self.answers.answer_texts(
-            request, plain, lambda place, _: where.format(place), by=Embedder, is_logged=False
+            request, plain, lambda place, _: where.format(place), by=lambda model: model.embedder, is_logged=False
         )
         return version, vectors
