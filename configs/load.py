@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
@@ -13,6 +13,7 @@ from configs.credentials import mask_value
 from configs.errors import InputError
 from configs.remedies import remedy_for_key, remedy_for_type
 from configs.schema import Pipeline
+from configs.schema.problem_defaults import usual_columns
 from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxError, parse_yaml
 
 SHOWN = 200  # characters of a value that an error shows
@@ -28,7 +29,8 @@ def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
     try:
         return Pipeline.model_validate(values)
     except ValidationError as error:
-        faults = "\n".join(f"  {_explain(fault)}" for fault in error.errors() if not _is_of_another_kind(fault))
+        usual = usual_columns(values.get("problem"))
+        faults = "\n".join(f"  {_explain(fault, usual)}" for fault in error.errors() if not _is_of_another_kind(fault))
         raise InputError(f"{path} is no valid pipeline:\n{faults}\n`tunekeeper schema` prints every key") from None
 
 
@@ -87,13 +89,15 @@ def _is_of_another_kind(fault: Any) -> bool:
     return bool((kind == ("tuple[str, ...]",) and not is_list) or (kind == ("str",) and is_list))
 
 
-def _explain(fault: Any) -> str:
-    """One fault in one line: where, what, what to do."""
+def _explain(fault: Any, usual: Mapping[str, str]) -> str:
+    """One fault in one line: where, what, what to do; `usual` are the columns that the problem's settings name by themselves."""
     unknown = fault["type"] == "extra_forbidden"
     keys, models = _locate_fault(fault["loc"][:-1] if unknown else fault["loc"])
     where = ".".join([*keys, str(fault["loc"][-1])] if unknown else keys) or "the pipeline"
     if unknown:
         sections = {name: _models_in(field.annotation) for name, field in Pipeline.model_fields.items() if name not in keys}
+        if keys == ["data"] and (setting := usual.get(str(fault["loc"][-1]))):
+            return f"{where}: unknown key; the setting that names this column is `{setting}`: write `{setting}: ...`"
         return f"{where}: unknown key; {remedy_for_key(str(fault['loc'][-1]), models, sections)}"
     if fault["type"] == "missing":
         return f"{where}: is required but absent: add it"
@@ -159,7 +163,7 @@ def _locate_fault(location: Iterable[int | str]) -> tuple[list[str], list[type[B
     for part in location:
         fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
         chosen = [model for model in models if any(field.default == part for field in model.model_fields.values())]
-        if not fields and chosen:
+        if chosen and (not fields or len(models) > 1):  # the name of a kind, be it that of a key too
             models = chosen
         elif part not in _BRANCHES:
             keys.append(str(part))

@@ -17,11 +17,11 @@ from flows.stages import (
     Challenger,
     Run,
     check_base,
-    check_tokenizer,
     close_on_error,
     meet_opponent,
     prepare_snapshot,
     start_background,
+    warn_before_training,
 )
 from flows.train_remote import train_there
 from tasks import contract, prepare, release, snapshots, train, vocabulary
@@ -133,7 +133,7 @@ def _train_and_judge(
     training = TrainingRun(run.inputs.base, prepared.snapshot, key, run_id)
     with close_on_error(tracking, run_id):
         describe_run(pipeline, run.home, tracking, prepared, run_id)
-        check_tokenizer(run, prepared, run_id)
+        warn_before_training(run, prepared, run_id)
         # A step waits for the slowest of its threads, one on each core: a process beside it holds up all of them.
         background = None if train.takes_every_core(pipeline) else start_background(run, prepared, side)
         trained = _train(run, training, against.start)

@@ -108,13 +108,13 @@ def prepare_snapshot(run: Run, side: HelperProcess) -> PreparedSnapshot:
     return prepared
 
 
-def check_tokenizer(run: Run, prepared: PreparedSnapshot, run_id: str) -> None:
-    """Warn, before any training, of languages that the base's tokenizer does not fit: in the log, the report and MLflow."""
+def warn_before_training(run: Run, prepared: PreparedSnapshot, run_id: str) -> None:
+    """Warn of rows that are odd, and of languages that the base's tokenizer does not fit: in the log, the report and MLflow."""
     sentences, metrics = contract.tokenizer_warnings(run.pipeline, run.home, run.inputs.base, prepared.snapshot)
     run.tracking.log_metrics(run_id, metrics, 0)
     if sentences:
         run.tracking.tag(run_id, {"tokenizer.warning": "; ".join(sentences)[:4000]})
-    for sentence in sentences:
+    for sentence in (*sentences, *contract.row_warnings(run.pipeline, run.home, prepared.snapshot)):
         print_notice(f"WARNING: {sentence}")
         run.notices.append(sentence)
 

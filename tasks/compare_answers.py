@@ -51,6 +51,8 @@ def check_scorers(pipeline: Pipeline) -> None:
         judge_client(judge, Path(), time.sleep)
         if judge.agreement is not None:
             read_judgements(judge.agreement.source, "evaluation.judge.agreement.source")
+    elif judge is not None and Path(judge.source).expanduser().is_file():
+        read_judgements(judge.source, "evaluation.judge.source", may_be_open=True)
 
 
 @task(name="compare-answers", cache_policy=NO_CACHE)

@@ -173,3 +173,11 @@ def tokenizer_warnings(pipeline: Pipeline, home: Home, base: Base, snapshot: str
         metrics |= {f"{part}/unknown": fit.unknown, f"{part}/single": fit.single, f"{part}/tokens_a_word": fit.tokens_a_word}
         sentences += [poor_fit_sentence(pipeline.model.base, language, fit)] if fit.is_poor else []
     return tuple(sentences), metrics
+
+
+def row_warnings(pipeline: Pipeline, home: Home, snapshot: str) -> tuple[str, ...]:
+    """Sentences on rows that make a comparison mean less than it seems."""
+    from tasks.data.preparation.odd_rows import odd_rows
+
+    sealed = open_snapshot(home, snapshot)
+    return odd_rows(sealed.frame("train"), sealed.frame("test"), pipeline.data, pipeline.facts)

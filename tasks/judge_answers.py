@@ -17,7 +17,7 @@ from tasks.data.turns import shown_turns
 from tasks.gate.evidence import AddedScores
 from tasks.preferences.asking import JudgeAwayError, judge_client
 from tasks.preferences.pairs import Judgements, agreement_of, judge_pairs
-from tasks.preferences.people import human_preferences, pairs_to_judge, read_judgements
+from tasks.preferences.people import add_open_pairs, human_preferences, read_judgements
 from tasks.preferences.prompt import AnswerPair
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def _judged_by_people(
     rows: AnsweredRows, settings: HumanJudge, places: npt.NDArray[np.int64], pairs: Sequence[AnswerPair]
 ) -> AddedFindings:
     """What people said of these pairs; those that nobody has judged are written out for them."""
-    judged = read_judgements(settings.source, "evaluation.judge.source") if Path(settings.source).expanduser().is_file() else []
+    there, place = Path(settings.source).expanduser().is_file(), "evaluation.judge.source"
+    judged = read_judgements(settings.source, place, may_be_open=True) if there else []
     judgements = Judgements(tuple(human_preferences(pairs, judged)), 0)
     findings = _judge_findings(rows, "people", judgements, settings.counts_as)
     open_pairs = [pair for pair, preference in zip(pairs, judgements.preferred, strict=True) if preference is None]
@@ -82,7 +83,7 @@ def _judged_by_people(
     file = rows.home.path / "judgements" / rows.pipeline.name / "pairs.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     with replaced_file(file) as aside:
-        aside.write_text(pairs_to_judge(open_pairs, settings.seed), encoding="utf-8")
+        aside.write_text(add_open_pairs(file, open_pairs, settings.seed), encoding="utf-8")
     notice = (
         f"{len(open_pairs)} pairs of answers wait for people's judgement in {file}: write a, b or tie into `preferred`, and name "
         "the file in evaluation.judge.source"

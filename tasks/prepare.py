@@ -171,7 +171,8 @@ def seal_snapshot(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any
     if (now := _source_hashes(pipeline) | fixed) != inputs.sources:
         changed = ", ".join(sorted(name for name in {*now, *inputs.sources} if now.get(name) != inputs.sources.get(name)))
         raise InfraError(f"{changed} changed while it was read: nothing was sealed; run again when nobody writes to it")
-    snapshot = write(candidate, home.path, inputs.sources, inputs.redactor, sentences_by_row(contracts[1].quarantined))
+    aside, limit = sentences_by_row(contracts[1].quarantined), pipeline.contract.max_quarantined
+    snapshot = write(candidate, home.path, inputs.sources, inputs.redactor, aside, limit)
     outcomes = tuple({**asdict(outcome), "stage": contract.stage} for contract in contracts for outcome in contract.outcomes)
     rows = {name.removesuffix("_rows"): value for name, value in snapshot.manifest["hashes"].items()}
     prepared = PreparedSnapshot(snapshot.hash, rows, outcomes, str(home.path / "docs" / inputs.key[:16]))

@@ -33,7 +33,9 @@ from configs.schema import ProblemName
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("configs", "expectations", "tasks", "flows")
 # what needs nothing of the project
-TYPES = ("configs.schema", "configs.errors", "configs.credentials", "tasks.data.text_parts", "tasks.data.turns")
+TYPES = (
+    "configs.schema", "configs.errors", "configs.credentials", "tasks.data.text_parts", "tasks.data.turns", "tasks.data.written",
+)  # fmt: skip
 SPELLING = (
     "tasks.data.labels",
     "tasks.data.label_sets",
@@ -54,6 +56,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # the ground floor
     "tasks.data.text_parts": (),
     "tasks.data.turns": ("tasks.data.text_parts",),
+    "tasks.data.written": (),
     "tasks.common": (*TYPES, "tasks.common"),
     "tasks.identity": (*TYPES, "configs", "tasks.identity", "tasks.common"),
     # the sciences

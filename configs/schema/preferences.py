@@ -49,6 +49,14 @@ class ModelJudge(Frozen):
         return value.rstrip("/")
 
     @model_validator(mode="after")
+    def _a_key_is_named_and_not_given(self) -> Self:
+        if self.key_variable is not None and not self.key_variable.isidentifier():
+            raise ValueError(
+                "key_variable is no name of an environment variable: put the key into one, such as JUDGE_KEY, and write that name"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _counts_only_where_it_is_measured(self) -> Self:
         if self.counts_as != "nothing" and self.agreement is None:
             raise ValueError(

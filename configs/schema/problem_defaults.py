@@ -20,6 +20,12 @@ DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
 }
 
 
+def usual_columns(problem: object) -> dict[str, str]:
+    """Column -> the setting that names it where a config does not, of a problem whose columns have names of their own."""
+    families = (str(problem), *(("text-retrieval",) if problem == "sentence-similarity" else ()))
+    return {str(column): setting for name in families for setting, column in DEFAULTS.get(name, {}).get("data", {}).items()}
+
+
 def with_defaults(config: dict[str, object]) -> dict[str, object]:
     """A config with its problem's own defaults for the settings that it leaves out.
 

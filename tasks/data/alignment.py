@@ -18,6 +18,7 @@ from tasks.data.text_parts import MARK, split_parts
 
 Edit = tuple[int, int, int]  # start and end of a stretch of the text before, and the length of what replaces it
 _OTHER_SCRIPTS = re.compile("[\x00-\x7f]?[^\x00-\x7f]+")  # an ASCII character never composes with what stands before it
+_UNSPACED = "\u0e00"  # from here on most scripts have no spaces between words
 _HANGUL_PARTS = range(0x1161, 0x11C3)  # vowels and finals, which compose with the syllable before them
 
 
@@ -170,3 +171,9 @@ def _later_parts() -> frozenset[str]:
     """The characters that some other is composed with, as Unicode's own table has them; made once, in about 0.2 s."""
     tables = (unicodedata.decomposition(chr(code)).split() for code in range(0x110000))
     return frozenset(chr(int(parts[1], 16)) for parts in tables if len(parts) == 2 and not parts[0].startswith("<"))
+
+
+def stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether a stretch of a text begins and ends in no word's midst; in scripts that part no words by spaces any does."""
+    around = text[max(0, start - 1) : start + 1], text[end - 1 : end + 1]
+    return not any(len(pair) == 2 and all(character.isalnum() and character < _UNSPACED for character in pair) for pair in around)

@@ -6,17 +6,21 @@ accepted answers.
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
-from tasks.data.alignment import Alignment
+from tasks.data.alignment import Alignment, stands_alone
 from tasks.data.text_parts import split_parts
+from tasks.data.written import read_written
 
 NO_ANSWER = "[]"
 _FORMS = 'write {"text": [...], "answer_start": [...]}, a text that stands in the context, or nothing where there is no answer'
+
+_STARTS = ("answer_start", "start")
+MOST_PLACES = 500  # of a text that are looked at: a long one that repeats itself stands in thousands
 
 
 class Place(NamedTuple):
@@ -65,9 +69,9 @@ def read_answers(cell: object, context: str) -> str:
     """The answers in a cell, as the places where they stand in the context.
 
     A cell is SQuAD's object (`text` and `answer_start`, each a value or a list), a list of such objects or of texts, either of them
-    written as JSON or as Python writes it, or a text that is looked for in the context: its first place counts. An empty cell says
-    that the context holds no answer. Raises WrongAnswer for another form, an answer that does not stand in the context, and a place
-    where another text stands.
+    written as JSON or as Python writes it, or a text that is looked for in the context: the first place counts where it is no part
+    of a word, else the first. An empty cell says that the context holds no answer. Raises WrongAnswer for another form, an answer
+    that does not stand in the context, and a place where another text stands.
     """
     places = [_find_answer(text, start, context) for text, start in _parse_cell(cell)]
     return write_places(place for place in places if place.end > place.start)
@@ -89,6 +93,12 @@ def find_places(text: str, context: str) -> Iterator[Place]:
     while start >= 0:
         yield Place(start, start + len(text))
         start = context.find(text, start + 1)
+
+
+def _likeliest_place(text: str, context: str) -> Place | None:
+    """Where a text stands that is given without its place."""
+    places = list(islice(find_places(text, context), MOST_PLACES))
+    return next((place for place in places if stands_alone(context, *place)), next(iter(places), None))
 
 
 def trimmed(place: Place, context: str) -> Place:
@@ -120,7 +130,7 @@ def _parse_object(answers: Mapping[object, object]) -> list[tuple[str, int | Non
     """The answers of an object as SQuAD has it; `answer_start` may be missing."""
     if "text" not in answers:
         raise WrongAnswer(f"is an object without `text`: {_FORMS}")
-    texts, starts = (_as_list(answers.get(name)) for name in ("text", "answer_start"))
+    texts, starts = (_as_list(answers.get(name)) for name in ("text", next(filter(answers.__contains__, _STARTS), _STARTS[0])))
     if starts and len(starts) != len(texts):
         raise WrongAnswer(f"has {len(texts)} texts and {len(starts)} starts: give each text its `answer_start`")
     if any(not isinstance(text, str) for text in texts) or any(not _is_whole(start) for start in starts):
@@ -139,7 +149,7 @@ def _is_whole(value: object) -> bool:
 
 def _find_answer(text: str, start: int | None, context: str) -> Place:
     if start is None:
-        place = next(find_places(text, context), None) or next(find_places(text.strip(), context), None)
+        place = _likeliest_place(text, context) or _likeliest_place(text.strip(), context)
         if place is None:
             raise WrongAnswer("holds an answer that does not stand in the context, letter by letter")
         return trimmed(place, context)
@@ -156,12 +166,10 @@ def _read_written(text: str) -> object:
         return None
     if (plain[0], plain[-1]) not in (("{", "}"), ("[", "]")):
         return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(plain)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return text
+    try:
+        return read_written(plain)
+    except ValueError:
+        return text
 
 
 def move_place(place: Sequence[int], move: Callable[[int, int], tuple[int, int]], before: str, after: str) -> Place:
@@ -192,13 +200,15 @@ def write_right_answer(text: str | None, start: int | None = None) -> str:
 def right_places(value: str, text: str) -> str | None:
     """The target that a person's answer is for a logged input; None where it does not stand there.
 
-    Of several places it is the one nearest to `start`, else the first: a context that was prepared may have moved by a little.
+    Of several places it is the one nearest to `start`, as a context that was prepared may have moved by a little, else the first
+    that is no part of a word.
     """
     if value == NO_ANSWER:
         return NO_ANSWER
     corrected = _read_written(value)
     named: dict[str, Any] = corrected if isinstance(corrected, dict) else {"text": value}
-    place = _nearest_place(str(named.get("text", "")).strip(), context_of(text), named.get("start") or 0)
+    found, start, context = str(named.get("text", "")).strip(), named.get("start"), context_of(text)
+    place = _likeliest_place(found, context) if start is None else _nearest_place(found, context, start)
     return None if place is None else write_places([place])
 
 

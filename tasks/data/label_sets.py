@@ -5,7 +5,6 @@ What counts and compares the labels of targets takes spans with labels (spans.py
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from tasks.data.labels import canonical_label
 from tasks.data.spans import rename_labels as rename_spans
+from tasks.data.written import read_written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,16 +88,29 @@ def _set_f1(answer: set[object], target: set[object]) -> float:
 def read_label_set(cell: object, separator: str) -> str:
     """The set in a cell: a list, one written as JSON or as Python writes it, or labels with separators; an empty cell is none.
 
-    Raises ValueError for anything else.
+    Raises ValueError for anything else, as words that follow the column's name.
     """
-    if isinstance(cell, str) and cell.strip()[:1] == "[" and cell.strip()[-1:] == "]":
-        cell = _read_list(cell.strip())
+    no_list = f"is no list of labels: write them with {separator!r} between, or as a list"
+    if isinstance(cell, str) and (cell.strip()[:1], cell.strip()[-1:]) in (("[", "]"), ("{", "}")):
+        try:
+            cell = read_written(cell)
+        except ValueError:
+            raise ValueError(no_list) from None
     parts = [] if cell is None or cell != cell else cell.split(separator) if isinstance(cell, str) else cell
     if isinstance(parts, bool | int | float):
-        parts = [parts]
-    if not isinstance(parts, list | tuple) or any(isinstance(part, list | dict | bytes) for part in parts):
-        raise ValueError("no list of labels")
+        parts = [str(parts)]
+    if not isinstance(parts, list | tuple | set) or any(isinstance(part, list | dict | bytes) for part in parts):
+        raise ValueError(no_list)
+    if any(isinstance(part, bool) for part in parts) or _repeats_numbers(parts):
+        raise ValueError(
+            "lists truth values, or a number more than once, as where each label has a 1 or a 0: write the names of those that "
+            "apply, or a column of 1 and 0 for each label, and name these columns under data.labels"
+        )
     return write_label_set(label for part in parts if (label := canonical_label(part)) is not None)
+
+
+def _repeats_numbers(parts: Collection[object]) -> bool:
+    return len(set(map(str, parts))) < len(parts) and all(isinstance(part, int | float) for part in parts)
 
 
 def read_indicators(labels: Sequence[str], cells: Sequence[object]) -> str:
@@ -112,12 +125,3 @@ def read_indicators(labels: Sequence[str], cells: Sequence[object]) -> str:
             raise ValueError(label)
         chosen += [label] if value in _APPLIES else []
     return write_label_set(chosen)
-
-
-def _read_list(text: str) -> object:
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    raise ValueError("no list of labels")

@@ -6,15 +6,14 @@ gpt. A cell may hold the list itself or JSON of it. What cannot be used is a Val
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from tasks.data.sources.chunk import cell_shape
 from tasks.data.text_parts import plain_part
-from tasks.data.turns import ASSISTANT, ROLES, USER, Turn, order_fault, write_turns
+from tasks.data.turns import ASSISTANT, ROLES, SYSTEM, USER, Turn, order_fault, write_turns
+from tasks.data.written import read_written
 
 MOST_TURNS = 2_000
 _SPELLINGS = {**{role: role for role in ROLES}, "human": USER, "gpt": ASSISTANT}
@@ -66,7 +65,7 @@ def read_turns(cell: object) -> list[Turn] | None:
         return None
     if len(listed) > MOST_TURNS:
         raise ValueError(f"has {len(listed):,} turns, over {MOST_TURNS:,}")
-    turns = [_read_turn(message, place) for place, message in enumerate(listed, 1)]
+    turns = [_read_turn(message, place) for place, message in enumerate(listed, 1) if place > 1 or not _is_empty_system(message)]
     if fault := order_fault([turn.role for turn in turns]):
         raise ValueError(fault)
     return turns
@@ -76,18 +75,31 @@ def _read_turn(message: object, place: int) -> Turn:
     keys = next((keys for keys in _KEYS if isinstance(message, Mapping) and keys[0] in message), None)
     if keys is None or not isinstance(message, Mapping):
         raise ValueError(f"has in place {place} no message with a role and a content, but {_form_of(message)}")
+    if message.get("tool_calls") or message.get("function_call"):
+        raise ValueError(f"has in place {place} a call of a tool, which is no text that could be learned")
     role, content = message[keys[0]], message.get(keys[1])
     known = _SPELLINGS.get(role.strip().lower()) if isinstance(role, str) else None
     if known is None:
         raise ValueError(
             f"has in place {place} a role of the form {cell_shape(str(role))!r}, which is none of {', '.join(_SPELLINGS)}"
         )
+    if known == ASSISTANT and message.get("weight") == 0:
+        raise ValueError(f"has in place {place} a turn of weight 0, which would be learned all the same")
     text = _content_text(content)
     if text is None:
         raise ValueError(f"has in place {place} a content that is no text, but {_form_of(content)}")
     if not text.strip():
         raise ValueError(f"has an empty turn of the {known} in place {place}")
     return Turn(known, text)
+
+
+def _is_empty_system(message: object) -> bool:
+    """Whether a message is a system turn that says nothing, as exports write where there is none."""
+    for keys in _KEYS:
+        if isinstance(message, Mapping) and keys[0] in message:
+            content = message.get(keys[1])
+            return message[keys[0]] == SYSTEM and (content is None or (isinstance(content, str) and not content.strip()))
+    return False
 
 
 def _content_text(content: object) -> str | None:
@@ -105,12 +117,10 @@ def _content_text(content: object) -> str | None:
 def _read_list(text: str) -> object:
     if not text.strip():
         return None
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return text
+    try:
+        return read_written(text)
+    except ValueError:
+        return text
 
 
 def _form_of(value: object) -> str:

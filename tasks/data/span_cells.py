@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Sequence
 
 from tasks.data.labels import canonical_label
 from tasks.data.spans import Span, UnusableSpans, check_spans
+from tasks.data.written import read_written
 
 MOST_SPANS = 100_000  # of a text
 FORM = 'a list of {"start": 0, "end": 3, "label": "PERSON"}, or of [0, 3, "PERSON"]'
@@ -17,8 +16,10 @@ _LABELS = ("label", "entity_type", "entity_group", "entity", "type", "tag", "lab
 _STARTS = ("start", "start_position", "start_offset", "start_char", "begin", "offset")
 _ENDS = ("end", "end_position", "end_offset", "end_char", "stop")
 _VALUES = ("entity_value", "value", "text")  # what stands there, to check places by
-_PREFIXED = re.compile(r"([BIESLU])[-_](.+)", re.DOTALL)
+_PREFIXED = re.compile(r"([BIMESLU])[-_](.+)", re.DOTALL)
 _BEGINS, _ENDS_HERE = frozenset("BSU"), frozenset("ESLU")
+_LIKE_NO_TAG = frozenset("o0_-")  # written for O, in small letters
+_SIGNS_OF_LISTS = frozenset("[]{},;'\"")
 
 
 class IntegerTags(ValueError):  # noqa: N818
@@ -60,7 +61,8 @@ def read_tagged_words(words: object, tags: object) -> tuple[str, str]:
     """A text, its words joined by a space, and its spans, from a tag for each word.
 
     Words and tags are lists, also as JSON, or text with spaces between. Tags are `O` and B-X, I-X (IOB1 or IOB2), with E-X, L-X,
-    S-X, U-X for the last and for the only word of a span (BIOES, BILOU); or plain labels: neighbours of one label are one span.
+    S-X, U-X for the last and for the only word of a span (BIOES, BILOU), M-X for one within; or plain labels: neighbours of one
+    label are one span.
     UnusableSpans where they do not fit, IntegerTags where they are numbers.
     """
     tokens, marks = _words_of(words), _words_of(tags)
@@ -68,6 +70,8 @@ def read_tagged_words(words: object, tags: object) -> tuple[str, str]:
         raise IntegerTags
     if len(tokens) != len(marks):
         raise UnusableSpans(f"holds {len(marks):,} tags for {len(tokens):,} words")
+    if isinstance(tags, str) and not all(_SIGNS_OF_LISTS.isdisjoint(str(mark)) for mark in marks):
+        raise UnusableSpans("holds tags with commas, quotes or brackets in them: write tags with spaces between, or a list as JSON")
     kept = [(str(word), str(mark)) for word, mark in zip(tokens, marks, strict=True) if str(word)]
     text = " ".join(word for word, _ in kept)
     starts, at = list[int](), 0
@@ -91,6 +95,8 @@ def _runs_of(tags: Sequence[str]) -> list[tuple[int, int, str]]:
     matches = [_PREFIXED.fullmatch(tag) for tag in tags]
     outside = [tag in (NO_TAG, "") for tag in tags]
     prefixed = any(matches) and all(match or out for match, out in zip(matches, outside, strict=True))
+    if not prefixed:
+        _check_plain_labels(tags)
     runs: list[tuple[int, int, str]] = []
     is_open = False
     for place, (tag, match, out) in enumerate(zip(tags, matches, outside, strict=True)):
@@ -107,6 +113,18 @@ def _runs_of(tags: Sequence[str]) -> list[tuple[int, int, str]]:
             runs.append((place, place, label))
         is_open = kind not in _ENDS_HERE
     return runs
+
+
+def _check_plain_labels(tags: Sequence[str]) -> None:
+    """Refuse tags that read as plain labels, and are hardly meant so: B-X is of a scheme where I-X or X stands beside it."""
+    if any(tag.casefold() in _LIKE_NO_TAG and tag != NO_TAG for tag in tags):
+        raise UnusableSpans("holds a sign for a word outside of all spans that is not the letter O: write O")
+    ways: dict[str, set[str]] = {}
+    for tag in tags:
+        match = _PREFIXED.fullmatch(tag[:1].upper() + tag[1:])
+        ways.setdefault((match[2] if match else tag).casefold(), set()).add(tag[:2] if match else "")
+    if any(len(kinds) > 1 for kinds in ways.values()):
+        raise UnusableSpans("holds tags of one label with a prefix and without, or in small letters: write each as B-X, I-X or O")
 
 
 def _words_of(cell: object) -> list[object]:
@@ -131,12 +149,10 @@ def _list_of(cell: object) -> Sequence[object]:
 
 
 def _parse(text: str) -> object:
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-    return None
+    try:
+        return read_written(text)
+    except ValueError:
+        return None
 
 
 def _read_span(value: object, text: str) -> Span:

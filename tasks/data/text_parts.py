@@ -35,3 +35,8 @@ def map_parts(change: Callable[[str], str], text: str) -> str:
 def shown_parts(text: str) -> str:
     """An input as people read it."""
     return text.replace(MARK, SHOWN)
+
+
+def in_any_order(text: str) -> str:
+    """An input whose texts may change places, in one order of them."""
+    return MARK.join(sorted(split_parts(text), key=str.casefold))

@@ -23,22 +23,44 @@ class HumanJudgement:
     preferred: PairPreference
 
 
-def read_judgements(source: str, setting: str) -> list[HumanJudgement]:
-    """The pairs of a file that are judged; lines without a judgement are still open. InputError names the line, not its texts."""
+def read_judgements(source: str, setting: str, *, may_be_open: bool = False) -> list[HumanJudgement]:
+    """The pairs of a file that are judged, each once, by its last line; lines without a judgement are still open.
+
+    Equal answers are a tie to everyone, and left out. InputError names the line, not its texts; so it does where no pair is judged,
+    unless all `may_be_open`.
+    """
     path = Path(source).expanduser()
     try:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{setting} {source}: is larger than {MOST_BYTES >> 20} MB: name a file of judgements")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = _lines_of(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{setting} {source}: cannot be read ({type(error).__name__}): name a file of JSON lines in UTF-8"
         ) from None
     read = [_read_line(line, f"{setting} {source} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
-    judged = [each for each in read if each is not None]
-    if not judged:
+    judged = {frozenset((each.pair, each.pair.turned)): each for each in read if each is not None and each.pair.a != each.pair.b}
+    if not judged and not may_be_open:
         raise InputError(f'{setting} {source}: no line has a judgement: write a, b or tie into "preferred"')
-    return judged
+    return list(judged.values())
+
+
+def _lines_of(path: Path) -> list[str]:
+    """The lines of a file; what Unicode has for line ends besides may stand in a text."""
+    return path.read_text(encoding="utf-8-sig").split("\n")
+
+
+def add_open_pairs(file: Path, pairs: Sequence[AnswerPair], seed: int) -> str:
+    """What a file of pairs is to hold: the lines that people have judged stay, and behind them come the pairs that are open."""
+    lines = [line for line in _lines_of(file) if line.strip()] if file.is_file() else []
+    return "".join(f"{line}\n" for line in lines if not _is_open(line)) + pairs_to_judge(pairs, seed)
+
+
+def _is_open(line: str) -> bool:
+    try:
+        return _read_line(line, "") is None
+    except InputError:
+        return False
 
 
 def _read_line(line: str, place: str) -> HumanJudgement | None:

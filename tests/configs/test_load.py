@@ -153,6 +153,12 @@ def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
         ("training.seed=1.5", r"training\.seed = 1\.5: must be a whole number"),
         ("training.learning_rate=0,1", r"training\.learning_rate = '0,1': must be a number, such as 0\.1: write 0\.1"),
         ("training.refit=maybe", r"training\.refit = 'maybe': must be true or false"),
+        ("evaluation.judge={url: localhost/v1, model: m}", r"evaluation\.judge\.url = 'localhost/v1': is an address such as"),
+        ("evaluation.judge={url: 'http://a/v1', model: m, key: k}", r"evaluation\.judge\.key: unknown key; "),
+        (
+            "evaluation.judge={url: 'http://a/v1', model: m, agreement: a.jsonl}",
+            r"evaluation\.judge\.agreement = 'a\.jsonl': has",
+        ),
     ],
 )
 def test_a_fault_is_named_by_the_keys_that_the_file_has_and_helped_by_those_of_its_kind(tmp_path, override, says):
@@ -310,3 +316,24 @@ def test_a_name_that_is_none_is_told_how_it_is_written(tmp_path, override, says)
     with pytest.raises(InputError, match=says):
         load_pipeline(path, [override])
     assert load_pipeline(path, ["schedule.work_pool=my pool 2.b"]).schedule.work_pool == "my pool 2.b"
+
+
+@pytest.mark.parametrize(
+    ("problem", "column", "setting"),
+    [
+        ("text-ranking", "query", "text"), ("text-ranking", "relevance", "number"),
+        ("sentence-similarity", "sentence2", "text_pair"),
+        ("sentence-similarity", "anchor", "text"), ("translation", "source_text", None), ("summarization", "summary", "completion"),
+    ],
+)  # fmt: skip
+def test_a_column_that_a_problem_knows_by_its_name_is_no_setting_and_the_error_says_which_is(tmp_path, problem, column, setting):
+    with pytest.raises(InputError, match=rf"data\.{column}: unknown key") as refused:
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [f"problem={problem}", f"data.{column}=c"])
+    assert (f"write `{setting}: ...`" in str(refused.value)) == (setting is not None)
+
+
+def test_a_judges_key_in_the_place_of_its_variables_name_is_refused_and_not_repeated(tmp_path):
+    judge = "evaluation.judge={url: 'http://a/v1', model: m, key_variable: 'abc-def-123'}"
+    with pytest.raises(InputError, match="key_variable is no name of an environment variable") as refused:
+        load_pipeline(config(tmp_path, f"{HEAD}data: {{source: a.csv}}\n"), [judge, "problem=text-generation"])
+    assert "abc-def" not in str(refused.value)

@@ -167,6 +167,7 @@ BROKEN = {
     "control.csv": (b"te\x00xt,\x1b[31mlabel\n", r"its columns are `xx\?xx`, `\?\[99xxxxxx"),
     "deep.json": (b'[{"text": ' + b"[" * 100_000, r"item 1: is not JSON"),
     "latin.json": ('[{"text": "caf\xe9", "label": "x"}]'.encode("latin-1"), r"byte 0xe9 is not UTF-8"),
+    "nested.json": (json.dumps({"data": ROWS}).encode(), r"`data` holds a list of objects: where one object holds all rows"),
     "pretty.json": (json.dumps(ROWS[0], indent=1).encode(), r"line 1: is not JSON.*or the whole file one array"),
     "empty.json": (b"", "is empty"),
     "none.json": (b" [ ] ", "is empty"),

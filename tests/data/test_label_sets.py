@@ -13,7 +13,7 @@ from tasks.data.label_sets import all_labels, labels_of, read_indicators, read_l
         ("b, a", '["a","b"]'), ("a,a", '["a"]'), (["b", "a"], '["a","b"]'), ('["b", "a"]', '["a","b"]'), 
         ("['b', 'a']", '["a","b"]'),
         ("", "[]"), (None, "[]"), (math.nan, "[]"), ("[]", "[]"), ([], "[]"), ("a", '["a"]'), ("a,,b,", '["a","b"]'),
-        (2.0, '["2"]'),
+        (2.0, '["2"]'), ("['a' 'b']", '["a","b"]'), ("{'b', 'a'}", '["a","b"]'), (True, '["true"]'),
         ([1, 2.0], '["1","2"]'), ("Ärger", '["Ärger"]'),
     ],
 )  # fmt: skip
@@ -21,7 +21,9 @@ def test_a_set_has_one_spelling(cell, spelled):
     assert read_label_set(cell, ",") == spelled
 
 
-@pytest.mark.parametrize("cell", ["[a", {"a": 1}, [["a"]], "[{'a': 1}]", b"a", "[__import__('os')]"])
+@pytest.mark.parametrize(
+    "cell", ["[a", {"a": 1}, [["a"]], "[{'a': 1}]", "{'a': 1}", b"a", [0, 1, 0], "[1 0 1]", [True, False], "[__import__('os')]"]
+)
 def test_what_is_no_list_of_labels_is_refused(cell):
     if cell == "[a":
         assert read_label_set(cell, ",") == '["[a"]'  # a label may begin with a bracket

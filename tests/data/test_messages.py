@@ -25,6 +25,7 @@ SHARED = [
         [*SHARED, {"from": "gpt", "value": "Now."}],
         [*MESSAGES, ANSWER, {"role": "user", "content": "Thanks"}],
         [*MESSAGES, {"role": "Assistant", "content": [{"type": "text", "text": "Now."}]}],
+        [*MESSAGES, {**ANSWER, "tool_calls": None, "weight": 1}],
     ],
 )
 def test_every_spelling_of_a_conversation_is_one_text_and_the_last_answer(cell):
@@ -54,6 +55,8 @@ def test_every_spelling_of_a_conversation_is_one_text_and_the_last_answer(cell):
         ([MESSAGES[1], MESSAGES[0], ANSWER], "has a turn of the system in place 2: it comes first"),
         (MESSAGES[:1], "has no turn of the user"),
         (MESSAGES[:2], "no turn of the assistant"),
+        ([MESSAGES[1], {**ANSWER, "tool_calls": [{"name": "secret"}]}], "place 2 a call of a tool"),
+        ([MESSAGES[1], {**ANSWER, "weight": 0}], "place 2 a turn of weight 0"),
         ([MESSAGES[1], ANSWER] * (MOST_TURNS // 2 + 1), "turns, over"),
     ],
 )
@@ -66,6 +69,12 @@ def test_what_cannot_be_learned_from_is_refused_by_place_and_form_and_never_by_c
 @pytest.mark.parametrize("cell", [None, "", "  ", [], float("nan")])
 def test_an_empty_cell_is_no_conversation_and_no_fault(cell):
     assert read_exchange(cell) is None and read_question(cell) == ""
+
+
+def test_a_system_turn_that_says_nothing_is_none():
+    for empty in ({"role": "system", "content": ""}, {"from": "system", "value": None}):
+        exchange = read_exchange([empty, MESSAGES[1], ANSWER])
+        assert exchange is not None and turns_of(exchange.text) == [Turn("user", MESSAGES[1]["content"])]
 
 
 def test_a_question_is_all_that_stands_before_an_answer_to_come():

@@ -107,3 +107,18 @@ def test_rows_of_other_objectives_have_no_such_column(make, write):
 def test_answers_are_columns_of_their_own(other):
     with pytest.raises(ValueError, match=f"{other} and rejected are one column"):
         Data(source="a.csv", **NAMES, rejected=NAMES[other])
+
+
+def test_both_answers_may_be_conversations_that_differ_in_their_last_turn_alone(home, write):
+    def talk(number, said, word="thing"):
+        return [{"role": "user", "content": f"how is {word} {number}?"}, {"role": "assistant", "content": f"{said} {number}"}]
+
+    rows = [{"chosen": talk(n, "well"), "rejected": talk(n, "badly")} for n in range(40)]
+    rows[3]["rejected"], rows[4]["rejected"], rows[5]["rejected"] = talk(3, "badly", "that"), talk(4, "so")[:1], "a plain text"
+    data = Data(source=write(rows), messages="chosen", rejected="rejected")
+    with loaded_source(data, "text-generation", home, pairs=True) as raw:
+        found = kept(write_snapshot(prepare_rows(raw, data, None), home, {}, None))
+        aside = sorted(raw.unusable.values())
+    assert len(found) == 38 and found.loc["rows.jsonl#1", ["target", "rejected"]].tolist() == ["well 0", "badly 0"]
+    assert found.loc["rows.jsonl#6", "rejected"] == "a plain text"
+    assert "answers another conversation" in aside[0] and "has no turn of the assistant" in aside[1]

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from configs.errors import InfraError, InputError
+from configs.errors import ContractError, InfraError, InputError
+from configs.schema import Data
 from tasks.data.preparation.deduplicate import has_near_copy
-from tasks.data.snapshot.snapshot import is_whole, open_snapshot
+from tasks.data.preparation.load import loaded_source
+from tasks.data.preparation.prepare import prepare_rows
+from tasks.data.snapshot.snapshot import is_whole, open_snapshot, write_snapshot
 
 from .conftest import tickets
 
@@ -78,6 +81,20 @@ def test_what_was_set_aside_is_written_redacted_with_its_reason(make, write):
     assert aside["reason"].to_dict() == {"x": "its target is empty", "t00001": "too long for the model"}
     assert "7946" not in aside.loc["x", "text"]
     assert made.manifest["quarantined"]["rows"] == 2 and "ka" not in json.dumps(made.manifest["quarantined"])
+
+
+@pytest.mark.parametrize("fault", ["language", "conflict"])
+def test_rows_that_are_set_aside_for_whatever_reason_count_against_the_contracts_limit(home, write, fault):
+    rows = [{**row, "lang": "en"} for row in tickets(60)]
+    for row in rows[:12]:
+        row |= {"lang": "English"} if fault == "language" else {"text": "the same words"}
+    data = Data(source=write(rows), id="n", language="lang")
+    with loaded_source(data, "text-classification", home) as raw:
+        candidate = prepare_rows(raw, data, None)
+        reason = "its `lang` is no code of a language" if fault == "language" else "the same text is labelled `class 0`"
+        with pytest.raises(ContractError, match=rf"12 of 60 rows \(20.00%\) are set aside.*allows 5.00%.*12: {reason}.*parquet"):
+            write_snapshot(candidate, home, {}, None, None, 0.05)
+        assert write_snapshot(candidate, home, {}, None, None, 0.2).manifest["quarantined"]["rows"] == 12
 
 
 def test_near_duplicates_of_old_training_rows_are_found_by_signature(make, write):

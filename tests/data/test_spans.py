@@ -172,3 +172,24 @@ def test_a_correction_is_read_for_its_own_text_alone():
 def test_entities_are_spans_with_a_score():
     entities = json.loads(write_entities(spans_of(KEPT), (0.5, 0.25)))
     assert entities[0] == {"label": "PERSON", "start": 0, "end": 9, "score": 0.5} and spans_of_entities(entities) == KEPT
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [
+        (["B-X", "I-X", "O", "X"], "with a prefix and without"), (["b-x", "i-x", "O", "b-x"], "small letters"),
+        (["B-X", "I-X", "o", "O"], "not the letter O"), (["B-X", "0", "0", "0"], "not the letter O"), ("X,O,O,O O O O", "commas"),
+        ("[X O O O]", "brackets"),
+    ],
+)  # fmt: skip
+def test_tags_of_a_scheme_that_are_written_wrongly_become_no_labels(tags, why):
+    with pytest.raises(UnusableSpans, match=why):
+        read_tagged_words("a b c d", tags)
+
+
+def test_a_tag_of_a_word_within_a_span_may_be_an_m():
+    assert read_tagged_words("a b c d", "B-X M-X E-X S-X")[1] == '[[0,5,"X"],[6,7,"X"]]'
+
+
+def test_words_and_tags_as_numpy_writes_them_are_lists():
+    assert read_tagged_words("['Ada' 'King'\n 'met']", "['B-X' 'I-X' 'O']") == ("Ada King met", '[[0,8,"X"]]')

@@ -11,7 +11,7 @@ from configs.errors import InputError
 from configs.schema import ModelJudge
 from tasks.preferences.asking import JudgeAwayError, judge_client
 from tasks.preferences.pairs import agreement_of, judge_pairs, lower_bound
-from tasks.preferences.people import human_preferences, pairs_to_judge, read_judgements
+from tasks.preferences.people import add_open_pairs, human_preferences, pairs_to_judge, read_judgements
 from tasks.preferences.prompt import AnswerPair, judging_messages, read_preference
 
 PAIRS = [AnswerPair("why?", "because of the rain", "rain"), AnswerPair("why?", "so", "so it was"), AnswerPair("why?", "a", "a")]
@@ -149,3 +149,27 @@ def test_a_wrong_line_is_named_and_not_repeated(tmp_path, line, fault):
     assert "secret" not in str(refused.value)
     with pytest.raises(InputError, match="cannot be read"):
         read_judgements(str(tmp_path / "none.jsonl"), "x")
+
+
+def line_of(prompt, a, b, preferred):
+    return json.dumps({"prompt": prompt, "a": a, "b": b, "preferred": preferred}, ensure_ascii=False)
+
+
+def test_what_people_have_judged_stays_in_the_file_that_waits_for_more(tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    first, second = [AnswerPair(f"q{n}", "x", "y") for n in range(3)], [AnswerPair(f"r{n}", "x\u2028z", "y") for n in range(3)]
+    file.write_text(add_open_pairs(file, first, 0))
+    assert read_judgements(str(file), "setting", may_be_open=True) == []
+    lines = file.read_text().split("\n")
+    file.write_text("\n".join([lines[0].replace('""', '"tie"'), *lines[1:]]))
+    file.write_text(add_open_pairs(file, second, 0))
+    assert human_preferences([first[0], *second], read_judgements(str(file), "setting")) == ["tie", None, None, None]
+    assert len(file.read_text().split("\n")) == 5
+
+
+def test_a_pair_that_stands_there_several_times_is_judged_once_and_equal_answers_by_nobody(tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    lines = [line_of("p", "x\u2028", "y", "a"), line_of("p", "y", "x\u2028", "a"), line_of("p", "same", "same", "tie")]
+    file.write_text("\ufeff" + "\n".join(lines * 9), encoding="utf-8")
+    (judged,) = read_judgements(str(file), "setting")
+    assert judged.preferred == "a" and judged.pair.a == "y"

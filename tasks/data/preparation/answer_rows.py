@@ -1,13 +1,12 @@
-"""Rows whose answers stand in a context: prepared with their answers' places, grouped by context, compared by question."""
+"""Rows whose answers stand in a context: prepared with their answers' places, and grouped by context."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 
-from tasks.data.answers import context_of, move_answers, question_of
+from tasks.data.answers import context_of, move_answers
 from tasks.data.normalise import key_text
-from tasks.data.preparation.deduplicate import shingle_words
 from tasks.data.redaction.aligned_texts import AlignedText
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.text_parts import plain_part
@@ -40,13 +39,3 @@ def context_groups(groups: Sequence[str | None], raw: Sequence[str], texts: Sequ
 def _context_hash(text: str) -> str:
     (read,) = network_view([text])
     return GROUP + hashlib.blake2b(key_text(context_of(read)).encode(), digest_size=8).hexdigest().translate(_LETTERS)
-
-
-def weighted_words(text: str) -> list[str]:
-    """The words that near copies are told by: the question's so often, each time as others, that they weigh as the context's do.
-
-    Else all questions on one context would be near copies of one another.
-    """
-    asked, context = shingle_words(question_of(text)), shingle_words(context_of(text))
-    times = max(1, round(len(context) / max(1, len(asked))))
-    return [f"{number} {word}" for number in range(times) for word in asked] + context

@@ -10,7 +10,7 @@ from configs.errors import InputError
 from configs.schema import Data, ProblemName, facts_of
 from tasks.data.normalise import holds_half_character
 from tasks.data.numbers import BELONGS
-from tasks.data.preparation.conversations import read_conversations, read_languages
+from tasks.data.preparation.conversations import read_conversations, read_languages, read_rejected
 from tasks.data.preparation.span_columns import read_span_columns
 from tasks.data.preparation.split import SPLITS
 from tasks.data.preparation.target_columns import read_flags, read_targets, read_texts
@@ -102,6 +102,8 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
             continue
         if name.startswith(INDICATOR) or name == "messages" or (spans and name in ("text", "target")):
             continue
+        if name == "rejected" and "messages" in settings.names:
+            continue
         if name == "target":
             out[name] = read_targets(settings.target, settings.data, settings.names, chunk, refused, least=settings.least)
         else:
@@ -127,7 +129,10 @@ def _read_structured(
     if labels := [column for name, column in settings.names.items() if name.startswith(INDICATOR)]:
         out["target"] = read_flags(chunk, labels, refused)
     if messages := settings.names.get("messages"):
-        out["text"], out["target"] = read_conversations(chunk, messages, settings.data.max_characters, refused)
+        longest = settings.data.max_characters
+        out["text"], out["target"] = read_conversations(chunk, messages, longest, refused)
+        if rejected := settings.names.get("rejected"):
+            out["rejected"] = read_rejected(chunk, rejected, out["text"], longest, refused)
     else:
         out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))
     if language := settings.data.language:

@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import InputError
+from configs.errors import ContractError, InputError
+from configs.schema import facts_of
+from tasks.data.feedback import ORIGINS, SOURCE
+from tasks.data.preparation.odd_rows import LOOKED_AT, cut_spans
 from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, PAIRLESS, QUARANTINED
 from tasks.data.preparation.split import TEST, TRAIN
+
+FEW_SPANS, MISCOUNTED = 20, 0.9
+SHOWN_REASONS = 3
+
+
+def check_candidate(candidate: Candidate, fate: NDArray[np.uint8], reasons: dict[int, str], max_quarantined: float = 1.0) -> None:
+    """All of these checks; rows whose label cannot be learned are set aside, in `fate` and `reasons`."""
+    facts = facts_of(candidate.raw.problem)
+    check_set_aside(candidate, max_quarantined)
+    check_groups(candidate, fate)
+    if facts.has_classes:
+        check_labels(candidate, fate, reasons)
+    if facts.has_spans:
+        check_spans(candidate, fate)
+    check_rows(candidate, fate)
+
+
+def check_set_aside(candidate: Candidate, limit: float) -> None:
+    """Hold the share of the source's rows that were set aside, whatever the reason, against the contract's limit.
+
+    Rows of feedback do not count: what users write stops no run.
+    """
+    own = candidate.origin == ORIGINS.index(SOURCE)
+    reasons = Counter(reason for place, reason in candidate.quarantine.items() if own[place])
+    aside, rows = reasons.total(), int(own.sum())
+    if aside <= limit * rows:
+        return
+    listed = "; ".join(f"{count:,}: {reason}" for reason, count in reasons.most_common(SHOWN_REASONS))
+    raise ContractError(
+        f"{aside:,} of {rows:,} rows ({aside / rows:.2%}) are set aside, and the contract allows {limit:.2%}: correct the data, or "
+        f"raise contract.max_quarantined. Why: {listed}{'; ...' if len(reasons) > SHOWN_REASONS else ''}"
+    )
 
 
 def check_groups(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
@@ -19,9 +56,12 @@ def check_groups(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
         return
     groups = take_rows(candidate.rows, np.flatnonzero(fate == KEPT), ["group"]).column("group")
     if len(groups) and groups.null_count == 0 and len(pc.unique(groups)) == 1:
+        remedy = "name a column that tells customers or threads apart, or drop data.group"
+        if facts_of(candidate.raw.problem).ranks:
+            remedy = "give rows of other queries too (where data.group names no column, the rows of a query are one)"
         raise InputError(
             f"data.group: all {len(groups):,} rows are of one group, and rows of a group stay in one split, so that nothing is "
-            "left to train on or to test on: name a column that tells customers or threads apart, or drop data.group"
+            f"left to train on or to test on: {remedy}"
         )
 
 
@@ -47,6 +87,17 @@ def check_labels(candidate: Candidate, fate: NDArray[np.uint8], reasons: dict[in
         raise InputError(
             f"data.label: the training rows have one class only (`{names[learned[0]]}`): a classifier needs two; name another "
             "column, or add rows of other classes"
+        )
+
+
+def check_spans(candidate: Candidate, fate: NDArray[np.uint8]) -> None:
+    """Refuse spans nearly all of which cut words: their places are counted in another way, and none could be learned."""
+    rows = take_rows(candidate.rows, np.flatnonzero(fate == KEPT)[:LOOKED_AT], ["text", "target"])
+    cut, spans = cut_spans(rows.column("text").to_pylist(), rows.column("target").to_pylist())
+    if spans >= FEW_SPANS and cut >= MISCOUNTED * spans:
+        raise InputError(
+            f"data.spans: {cut:,} of {spans:,} spans begin or end in the midst of a word: their places are counted otherwise than "
+            "here; count characters (code points, not bytes) from 0, and give as the end the place behind the last character"
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tasks.data.language_codes import FORM as CODE_FORM
 from tasks.data.language_codes import canonical_code
 from tasks.data.messages import FORM, Exchange, read_exchange
-from tasks.data.sources.chunk import Chunk, cell_shape, check_length
+from tasks.data.sources.chunk import Chunk, cell_shape, cell_text, check_length
 
 
 def read_conversations(
@@ -24,6 +26,24 @@ def read_conversations(
     for values in (texts, targets):
         check_length(values, chunk, column, longest)
     return texts, targets
+
+
+def read_rejected(
+    chunk: Chunk, column: str, texts: Sequence[str | None], longest: int, refused: dict[int, str]
+) -> list[str | None]:
+    """Rejected answers to conversations: texts, or the last turns of conversations that are the same before it."""
+    answers: list[str | None] = []
+    for index, value in enumerate(chunk.columns[column]):
+        try:
+            exchange = read_exchange(value) if isinstance(value, list) else None
+        except ValueError as error:
+            exchange, refused[index] = None, f"its `{column}` {error}: write {FORM}"
+        if exchange is not None and texts[index] is not None and exchange.text != texts[index]:
+            refused[index] = f"its `{column}` answers another conversation: all before the last turn has to be the same"
+        is_list = isinstance(value, list)
+        answers.append((exchange and exchange.target) if is_list else cell_text(value, chunk, column, index))
+    check_length(answers, chunk, column, longest)
+    return answers
 
 
 def read_languages(values: list[str | None], column: str, refused: dict[int, str]) -> list[str | None]:

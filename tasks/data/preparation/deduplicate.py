@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.data.text_parts import split_parts
+
 VERSION = 1
 SLOTS = 128
 _SEED = 20_240_229
@@ -33,6 +35,18 @@ Signatures = NDArray[np.uint8]  # [rows, SLOTS]
 def shingle_words(text: str) -> list[str]:
     """The words of a text, case folded; of scripts without spaces each character."""
     return _WORD.findall(text.casefold())
+
+
+def compared_words(text: str) -> list[str]:
+    """The words that near copies are told by: of two texts the shorter's so often, each time as others, that both weigh alike.
+
+    Else all questions on one long document would be near copies of one another.
+    """
+    parts = [shingle_words(part) for part in split_parts(text)]
+    sizes = [len(part) for part in parts]
+    shorter = min(parts, key=len)
+    times = max(1, round(max(sizes) / max(1, min(sizes))))
+    return [f"{number} {word}" for number in range(1, times) for word in shorter] + [word for part in parts for word in part]
 
 
 def minhash_signatures(texts: Sequence[str]) -> Signatures:

@@ -67,11 +67,11 @@ def filter_rows(
         i, j = (rest[ends] for ends in near_pairs(marks.signatures[alive[rest]], threshold))
         inner = (where[i] == where[j]) & (target[i] == target[j]) & ~fixed[j]
         fates[rows_to_drop(i[inner], j[inner], len(alive)) & (fates == KEPT)] = NEAR
-    same_text = first_of_each(marks.text[alive, 0], marks.text[alive, 1])
-    neighbours = _neighbours_across_splits(i, j, same_text, where, fates, TEST)
+    like = _likeness(marks, alive, i, j)
+    neighbours = _neighbours_across_splits(like, where, fates, TEST)
     if not test_as_given:
         fates[neighbours.lower] = LEAKS_TEST
-    fates[_neighbours_across_splits(i, j, same_text, where, fates, VALIDATION).lower] = LEAKS_VALIDATION
+    fates[_neighbours_across_splits(like, where, fates, VALIDATION).lower] = LEAKS_VALIDATION
     fate[alive] = fates
     return Overlap(len(neighbours.upper), _count_known_groups(marks, alive, where, fates))
 
@@ -98,17 +98,38 @@ def _drop_exact_copies(
     fates[(first != np.arange(len(alive))) & ~fixed] = EXACT
 
 
-def _neighbours_across_splits(
-    i: Indices, j: Indices, same_text: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8], upper: int
-) -> _Neighbours:
-    """Kept rows of split `upper` and of earlier splits that are near (pairs i, j) or have equal texts."""
+@dataclass(frozen=True)
+class _Likeness:
+    """What rows have in common, by their places among those that take part."""
+
+    i: Indices  # pairs i, j are near
+    j: Indices
+    text: Indices  # [rows]: equal for equal texts
+    exchange: NDArray[np.uint64]  # [rows]: equal for equal conversations, answers included
+    holders: Indices  # rows that begin with
+    held: NDArray[np.uint64]  # these
+
+
+def _likeness(marks: Marks, alive: Indices, i: Indices, j: Indices) -> _Likeness:
+    place = np.full(len(marks.target), -1, dtype=np.int64)
+    place[alive] = np.arange(len(alive))
+    rows, held = marks.exchanges.held()
+    there = place[rows] >= 0
+    same_text = first_of_each(marks.text[alive, 0], marks.text[alive, 1])
+    return _Likeness(i, j, same_text, marks.exchanges.own[alive], place[rows[there]], held[there])
+
+
+def _neighbours_across_splits(like: _Likeness, where: NDArray[np.int8], fates: NDArray[np.uint8], upper: int) -> _Neighbours:
+    """Kept rows of split `upper`, and those of earlier splits that are near, have equal texts, or hold their whole exchange."""
     is_kept = fates == KEPT
     above, below = is_kept & (where == upper), is_kept & (where < upper)
-    first, second = np.r_[i, j], np.r_[j, i]
-    near = above[first] & below[second]
-    equal_above = np.flatnonzero(above & np.isin(same_text, same_text[below]))
-    equal_below = np.flatnonzero(below & np.isin(same_text, same_text[above]))
-    return _Neighbours(np.union1d(first[near], equal_above), np.union1d(second[near], equal_below))
+    first, second = np.r_[like.i, like.j], np.r_[like.j, like.i]
+    near, holds = above[first] & below[second], below[like.holders]
+    alike_above = np.isin(like.text, like.text[below]) | np.isin(like.exchange, like.held[holds])
+    equal_below = np.flatnonzero(below & np.isin(like.text, like.text[above]))
+    holding = like.holders[holds & np.isin(like.held, like.exchange[above])]
+    lower = np.union1d(np.union1d(second[near], equal_below), holding)
+    return _Neighbours(np.union1d(first[near], np.flatnonzero(above & alike_above)), lower)
 
 
 def _count_known_groups(marks: Marks, alive: Indices, where: NDArray[np.int8], fates: NDArray[np.uint8]) -> int:

@@ -18,14 +18,23 @@ from numpy.typing import NDArray
 from configs.schema import ProblemFacts, facts_of
 from tasks.data.language_codes import OTHER, told_apart
 from tasks.data.normalise import key_text, normalise_text, unusable_reason
-from tasks.data.preparation.answer_rows import context_groups, moved_answers, weighted_words
-from tasks.data.preparation.deduplicate import Signatures, blank_signatures, shingle_words, signatures_of_words, text_keys
+from tasks.data.preparation.answer_rows import context_groups, moved_answers
+from tasks.data.preparation.deduplicate import (
+    Signatures,
+    blank_signatures,
+    compared_words,
+    shingle_words,
+    signatures_of_words,
+    text_keys,
+)
+from tasks.data.preparation.exchanges import Exchanges
 from tasks.data.preparation.load import RawRows
 from tasks.data.preparation.span_columns import moved_spans
 from tasks.data.preparation.split import SPLITS, split_position
 from tasks.data.redaction.aligned_texts import prepare_aligned
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import OVER_BUDGET, Redactor
+from tasks.data.text_parts import in_any_order
 from tasks.data.turns import spoken_text
 
 if TYPE_CHECKING:
@@ -50,6 +59,7 @@ class Marks:
     given: NDArray[np.int8]  # [rows]: the split that the source gives the row, or NOT_GIVEN
     pairless: NDArray[np.bool_]  # [rows]: where pairs are wanted, rows whose target was preferred to no other answer
     signatures: Signatures
+    exchanges: Exchanges
     unusable: dict[int, str] = field(default_factory=dict)
     words: Counter[str] = field(default_factory=Counter)
 
@@ -58,7 +68,7 @@ class Marks:
         signatures = blank_signatures(folder / "signatures.npy", n)
         keys, numbers = np.zeros((n, 2), dtype=np.uint64), np.zeros(n, dtype=np.uint64)
         splits, pairless = np.full(n, NOT_GIVEN, dtype=np.int8), np.zeros(n, dtype=np.bool_)
-        return cls(keys, numbers, numbers.copy(), np.zeros(n), splits, pairless, signatures)
+        return cls(keys, numbers, numbers.copy(), np.zeros(n), splits, pairless, signatures, Exchanges.blank(n))
 
 
 def index_rows(raw: RawRows, redactor: Redactor | None) -> tuple[Dataset, Marks]:
@@ -141,6 +151,9 @@ class _PreparationPass:
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
         self.marks.position[first:last] = [split_position(text, group) for text, group in zip(raw, groups, strict=True)]
         self._fill_marks(slice(first, last), texts, targets, columns["group"], columns["split"])
+        if self.facts.reads_messages:
+            for place, (text, target) in enumerate(zip(network_view(texts), network_view(targets), strict=True)):
+                self.marks.exchanges.note(first + place, text, target)
         self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
@@ -199,14 +212,14 @@ class _PreparationPass:
         self, rows: slice, texts: list[str], targets: list[str], groups: list[str | None], splits: list[str | None]
     ) -> None:
         marks = self.marks
-        read = network_view(texts)
+        read = [in_any_order(text) for text in network_view(texts)] if self.facts.embeds else network_view(texts)
         marks.text[rows] = text_keys([key_text(text) for text in read])
         marks.group[rows] = [
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
-        tokens = [shingle_words(spoken_text(text) if self.facts.reads_messages else text) for text in read]
-        compared = [weighted_words(text) for text in read] if self.facts.finds_answers else tokens
+        said = [spoken_text(text) if self.facts.reads_messages else text for text in read]
+        tokens, compared = ([words(text) for text in said] for words in (shingle_words, compared_words))
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(compared, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:

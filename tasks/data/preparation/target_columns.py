@@ -67,9 +67,9 @@ def _read_label_sets(chunk: Chunk, column: str, separator: str, refused: dict[in
     for index, value in enumerate(chunk.columns[column]):
         try:
             sets.append(read_label_set(value, separator))
-        except ValueError:
+        except ValueError as error:
             sets.append(None)
-            refused[index] = f"its `{column}` is no list of labels: write them with {separator!r} between, or as a list"
+            refused[index] = f"its `{column}` {error}"
     return sets
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tasks.data.proposal.column_facts import NUMBER, ColumnFacts
+from tasks.data.sources.read_json import NESTED
 
 _LONGEST_NAME = 64
 _MOST_WORDS = 5
@@ -14,7 +15,7 @@ _DATED = re.compile(r"\d{4}-\d{2}-\d{2}.*|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*")
 def describe_column(column: ColumnFacts) -> str:
     """What its cells are: empty, times, numbers, texts, values that repeat, ..."""
     if column.structured:
-        return "holds lists or objects"
+        return "holds lists or objects" if column.rows > 1 else f"holds a list or an object in the only row: {NESTED}"
     if column.cells == 0:
         return "is empty"
     if column.times != "none":

@@ -16,7 +16,7 @@ from configs.errors import ContractError, InputError
 from configs.schema import Data, ProblemName, facts_of
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.labels import canonical_label
-from tasks.data.preparation.checks import check_groups, check_labels, check_rows
+from tasks.data.preparation.checks import check_candidate
 from tasks.data.preparation.load import RawRows, loaded_source, redactor_of
 from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.preparation.row_filters import KEPT
@@ -98,10 +98,7 @@ def _share_kept(raw: RawRows, data: Data, home: Path) -> float:
         _check_spelling(raw, data)
     candidate = prepare_rows(raw, data, redactor_of(data, home))
     fate = candidate.fate.copy()
-    check_groups(candidate, fate)
-    if facts.has_classes:
-        check_labels(candidate, fate, {})
-    check_rows(candidate, fate)
+    check_candidate(candidate, fate, {})
     return float(np.mean(fate == KEPT))
 
 

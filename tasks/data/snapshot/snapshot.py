@@ -20,11 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.errors import InfraError, InputError
-from configs.schema import facts_of
 from tasks.common.files import file_sha256, flush_to_disk
 from tasks.common.workspace import workspace, world_faults
 from tasks.data.preparation import deduplicate
-from tasks.data.preparation.checks import check_groups, check_labels, check_rows
+from tasks.data.preparation.checks import check_candidate
 from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, QUARANTINED
 from tasks.data.preparation.split import SPLITS
@@ -66,22 +65,21 @@ def write_snapshot(
     sources: Mapping[str, str],
     redactor_key_id: str | None,
     quarantined: Mapping[str, str] | None = None,
+    max_quarantined: float = 1.0,
 ) -> Snapshot:
     """Write the candidate's rows, less `quarantined` (id -> reason, from the prepared contract), as a snapshot under `home`.
 
     `sources` are the source's hashes by file name. Sealing the same rows again, at the same time or later, gives the same snapshot.
+    ContractError where more than the share `max_quarantined` of the source's rows was set aside.
     InputError where nothing can be learned or measured: no rows, no test rows, one class, a test label that training never saw.
     """
     fate, reasons = _apply_quarantine(candidate, quarantined or {})
     problem = candidate.raw.problem
     try:
-        check_groups(candidate, fate)
-        if facts_of(problem).has_classes:
-            check_labels(candidate, fate, reasons)
-        check_rows(candidate, fate)
+        check_candidate(candidate, fate, reasons, max_quarantined)
     except InputError as error:
         place = write_quarantine(candidate, reasons, home / "quarantine" / f"{_digest_of(sources)[:16]}.parquet")
-        raise InputError(f"{error} (rows set aside, and why: {place})") from error
+        raise type(error)(f"{error} (rows set aside, and why: {place})") from error
     store = home / "snapshots"
     with world_faults(store), workspace(store, "sealing-") as folder:
         build = folder / "snapshot"

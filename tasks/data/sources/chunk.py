@@ -43,14 +43,15 @@ def line_limit(max_characters: int) -> int:
     return max(4 * max_characters, WIDEST) + (1 << 20)
 
 
-def bounded_lines(stream: BinaryIO, path: str, limit: int) -> Iterator[str]:
-    """Decoded lines of at most `limit` bytes each."""
+def bounded_lines(stream: BinaryIO, path: str, limit: int, hint: str = "") -> Iterator[str]:
+    """Decoded lines of at most `limit` bytes each; `hint` says what else may be wrong with a longer one."""
     number = 0
     while line := stream.readline(limit + 1):
         number += 1
         if len(line) > limit:
             raise InputError(
                 f"{path} line {number}: is longer than {limit:,} bytes: shorten its text, or raise data.max_characters"
+                f"{f'; {hint}' if hint else ''}"
             )
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")

@@ -79,10 +79,10 @@ def _read_json_chunks(
             if not keys.issuperset(required):
                 keys.update(*records)
             yield Chunk(file, first, {name: [record.get(name) for record in records] for name in columns})
-            first += len(records)
+            first, last = first + len(records), records[-1]
     if first == 1:
         raise InputError(f"{file.path}: is empty: it needs one JSON object per line, or an array of them")
-    check_present(keys, required, file.path)
+    check_present(keys, required, file.path, read_json.nested_hint(last) if first == 2 else "")
 
 
 def _read_table_chunks(file: File, columns: tuple[str, ...], rows: int) -> Iterator[Chunk]:

@@ -6,7 +6,7 @@ import codecs
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from configs.errors import InputError
@@ -14,6 +14,7 @@ from tasks.data.sources.chunk import bounded_lines, not_utf8, shown_name
 
 _BLOCK = 1 << 16
 _SPACE = " \t\r\n"
+NESTED = "where one object holds all rows, as in SQuAD's files, write each row as an object of its own with all of its cells"
 
 
 def json_records(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
@@ -28,7 +29,7 @@ def _begins_array(stream: BinaryIO) -> bool:
 
 
 def _read_lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, object]]:
-    for number, line in enumerate(bounded_lines(stream, path, limit), 1):
+    for number, line in enumerate(bounded_lines(stream, path, limit, NESTED), 1):
         if line.isspace():
             continue
         try:
@@ -38,7 +39,8 @@ def _read_lines(stream: BinaryIO, path: str, limit: int) -> Iterator[dict[str, o
         except (ValueError, RecursionError) as error:
             _check_digits(error, f"{path} line {number}")
             raise InputError(
-                f"{path} line {number}: is not JSON ({error}): each line holds one object, or the whole file one array of objects"
+                f"{path} line {number}: is not JSON ({error}): each line holds one object, or the whole file one array of objects; "
+                f"{NESTED}"
             ) from error
         yield _check_object(value, f"{path} line {number}")
 
@@ -88,6 +90,12 @@ def _check_digits(error: Exception, where: str) -> None:
     if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
         digits = sys.get_int_max_str_digits()
         raise InputError(f"{where}: holds a number of more than {digits:,} digits: write it as a text, in quotes") from error
+
+
+def nested_hint(record: Mapping[str, object]) -> str:
+    """What to do where the only row of a file holds a list of objects, which may be the rows; empty where it holds none."""
+    held = [name for name, value in record.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return f"; `{shown_name(held[0])}` holds a list of objects: {NESTED}" if held else ""
 
 
 class _TextWindow:
