@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from configs.schema import Pipeline
@@ -18,12 +19,13 @@ def audit_correctness(pipeline: Pipeline, home: Home, answers: pd.DataFrame, fee
     """
     import pandas as pd
 
-    from tasks.data.feedback import labelled_answers, sets_spelled_as_known, spelled_as_known, with_own_spans
+    from tasks.data.feedback import is_target, labelled_answers, sets_spelled_as_known, spelled_as_known, with_own_spans
     from tasks.data.label_sets import all_labels, set_scores
     from tasks.data.labels import canonical_label
     from tasks.data.preparation.load import redactor_of
 
     labels = labelled_answers(answers, feedback)
+    labels = labels[labels["label"].map(partial(is_target, pipeline.facts)).astype(bool)]
     labels = with_own_spans(labels) if pipeline.facts.has_spans else labels
     label = answers["id"].map(labels[labels["label_source"] == "audit"].set_index("id")["label"])
     heard, redactor = label.astype(object).where(label.notna(), None).tolist(), redactor_of(pipeline.data, home.path)

@@ -66,7 +66,7 @@ def read_inputs(pipeline: Pipeline, home: Home) -> Inputs:
 
 def _export_feedback(pipeline: Pipeline, home: Home) -> Export | None:
     """The feedback on served answers up to now, as a file named by its content: without news the same file."""
-    from tasks.data.feedback import export_feedback, rows_of
+    from tasks.data.feedback import export_feedback, of_inputs, rows_of
     from tasks.traffic.log import find_answers, read_feedback
 
     feedback = read_feedback(home.path, pipeline.name, home.traffic_url)
@@ -74,6 +74,7 @@ def _export_feedback(pipeline: Pipeline, home: Home) -> Export | None:
     if feedback.empty:
         return None
     answers = find_answers(home.path, pipeline.name, home.traffic_url, set(feedback["answer_id"]))
+    answers = of_inputs(answers, pipeline.inputs)
     rows = rows_of(answers, feedback, pipeline.problem, pipeline.data.max_characters)
     return export_feedback(rows, home.path / "feedback" / pipeline.name)
 

@@ -17,6 +17,7 @@ from tasks.common.home import Home
 from tasks.common.orchestration import create_progress_artifact, task, update_progress_artifact
 from tasks.common.terminal import print_notice, training_bar
 from tasks.context import TrainingRun
+from tasks.data.feedback import without_feedback
 from tasks.learning.device import count_devices, settle_on
 from tasks.snapshots import open_snapshot
 from tasks.tracking.client import Tracking
@@ -105,6 +106,8 @@ def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str)
     known = pd.concat([sealed.frame(split) for split in fitted_splits(pipeline)])
     spec = spec_of(pipeline.problem, pipeline.adapter, (), pipeline.model.max_length, pipeline.training.seed, base)
     spec = replace(spec, languages=pipeline.model.language_codes, messages=pipeline.data.messages is not None)
+    if pipeline.facts.is_number:
+        known = without_feedback(known)  # one user's number moves no scale
     spec = problem_of(pipeline.problem).with_rows(spec, known)
     return TrainingMaterial(spec, base.path, rows, held_out)
 

@@ -82,6 +82,11 @@ class ProblemFacts:
         return self.target == "number"
 
     @property
+    def least_number(self) -> float:
+        """The least that a number of the targets may be."""
+        return 0.0 if self.ranks else float("-inf")
+
+    @property
     def finds_answers(self) -> bool:
         """Whether a question is read beside a context, and targets are places of answers there (tasks/data/answers.py)."""
         return self.target == "answer"

@@ -151,7 +151,7 @@ def _remembered_version(memory: Path, versions: Path) -> str | None:
 def _open_traffic_log(pipeline: Pipeline, home: Home, preparing: RestartedProcess) -> Traffic:
     """The traffic log; a helper process prepares corrections as it does the data, since they may be long."""
     from tasks.data.redaction.redact import OVER_BUDGET
-    from tasks.serving.feedback_cleaning import clean_answers, corrections_cleaner, recipe_of
+    from tasks.serving.feedback_cleaning import cleaner_of, recipe_of
     from tasks.serving.text_preparation import prepare_texts
     from tasks.traffic.log import open_traffic
 
@@ -163,11 +163,7 @@ def _open_traffic_log(pipeline: Pipeline, home: Home, preparing: RestartedProces
             raise InputError(OVER_BUDGET)
         return [text for text in ready if text is not None]
 
-    if pipeline.facts.has_spans:
-        return open_traffic(home.path, pipeline.name, home.traffic_url, corrections_cleaner(clean))
-    # A number is no text that could hold personal data, though its digits may look like a telephone number.
-    redact = None if pipeline.facts.is_number else clean_answers(clean) if pipeline.facts.finds_answers else clean
-    return open_traffic(home.path, pipeline.name, home.traffic_url, redact)
+    return open_traffic(home.path, pipeline.name, home.traffic_url, cleaner_of(pipeline.facts, clean))
 
 
 def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], list[dict[Any, Any]]]:
@@ -185,7 +181,7 @@ def _audit_reader(pipeline: Pipeline, home: Home) -> Callable[[int, datetime], l
         rows = answers.assign(time=answers["time"].map(lambda at: at.isoformat())).to_dict("records")
         for row in rows:
             row["score"] = row["score"] if row["score"] == row["score"] else None
-            if is_conversation(row["text"]):
+            if pipeline.facts.reads_messages and is_conversation(row["text"]):
                 row |= {"messages": (turns := [turn._asdict() for turn in turns_of(row["text"])]), "text": turns[-1]["content"]}
                 continue
             if pipeline.facts.finds_answers:

@@ -28,6 +28,7 @@ from tasks.data.numbers import canonical_number
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import Redactor
 from tasks.data.spans import read_correction
+from tasks.data.turns import as_input
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +64,14 @@ def labelled_answers(answers: pd.DataFrame, feedback: pd.DataFrame, kind: Litera
     ordered = labelled.assign(_audit=audit).sort_values(["_audit", "label_time", "label_id"])
     newest = ordered.drop_duplicates("id", keep="last").drop(columns=["_audit", "label_id"])
     return newest.sort_values(["time", "id"], ignore_index=True)
+
+
+def of_inputs(answers: pd.DataFrame, inputs: Literal["text", "pair", "messages"]) -> pd.DataFrame:
+    """Answers to inputs of this form; those to others were given before the pipeline had it, and no network could read them."""
+    import pandas as pd
+
+    read = pd.Series([as_input(text, inputs) for text in answers["text"]], index=answers.index, dtype=object)
+    return answers.assign(text=read)[read.notna()]
 
 
 def with_own_spans(labelled: pd.DataFrame) -> pd.DataFrame:
@@ -109,7 +118,7 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
         rows = rows[rows["label"].notna()]
     texts = rows[["text", "label"]]
     usable = texts.map(lambda text: unusable_reason(text) is None).all(axis=1) & (texts.map(len).max(axis=1) <= max_characters)
-    rows = rows[usable & rows["label"].map(partial(_is_target, facts_of(problem)))].sort_values("id")
+    rows = rows[usable & rows["label"].map(partial(is_target, facts_of(problem)))].sort_values("id")
     predictions = rows["prediction"].tolist() if facts_of(problem).writes_text else [None] * len(rows)
     columns = {
         "id": [PREFIX + name for name in rows["id"]],
@@ -122,11 +131,11 @@ def rows_of(answers: pd.DataFrame, feedback: pd.DataFrame, problem: ProblemName,
     return pa.table({name: pa.array(columns[name], type=_feedback_schema().field(name).type) for name in _COLUMNS})
 
 
-def _is_target(facts: ProblemFacts, value: str) -> bool:
-    """Whether a value of feedback is a number in its one spelling, or a list of labels, where targets are those."""
+def is_target(facts: ProblemFacts, value: str) -> bool:
+    """Whether a value of feedback is a number in its one spelling, large enough, or a list of labels, where targets are those."""
     try:
         if facts.is_number:
-            return canonical_number(value) == value
+            return canonical_number(value) == value and float(value) >= facts.least_number
         return facts.target != "labels" or _is_list_of_texts(json.loads(value))
     except ValueError:
         return False
@@ -134,6 +143,12 @@ def _is_target(facts: ProblemFacts, value: str) -> bool:
 
 def _is_list_of_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def without_feedback(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows that are no user's feedback; all of them where there are no others."""
+    own = rows[rows["origin"] != FEEDBACK] if "origin" in rows else rows
+    return own if len(own) else rows
 
 
 def export_feedback(rows: pa.Table, folder: Path) -> Export | None:

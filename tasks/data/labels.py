@@ -16,6 +16,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from tasks.data.normalise import normalise_text
+from tasks.data.text_parts import plain_part
 
 VERSION = 1
 WHOLE_BELOW = 1e16  # from here on Python and pandas write floats with an exponent: their last digits are not the number's own
@@ -41,7 +42,7 @@ def canonical_label(value: object) -> str | None:
         value = format(value.normalize(), "f") if value.is_finite() else None if value.is_nan() else float(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    text = normalise_text(str(value))
+    text = normalise_text(plain_part(str(value)))
     if text in _TRUTH:
         return _TRUTH[text]
     if _INTEGRAL.fullmatch(text) or _SCIENTIFIC.fullmatch(text):

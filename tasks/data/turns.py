@@ -12,7 +12,7 @@ Near copies are looked for in what was said (`spoken_text`): rows that share a l
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tasks.data.text_parts import MARK, join_parts, split_parts
 
@@ -44,6 +44,15 @@ def turns_of(text: str) -> list[Turn]:
     return [Turn(role, content) for role, content in zip(parts[::2], parts[1::2], strict=True)]
 
 
+def as_input(text: str, inputs: Literal["text", "pair", "messages"]) -> str | None:
+    """A text that was answered as an input of this form, a plain one as a turn of the user; None where it has another form."""
+    if inputs == "messages" and MARK not in text:
+        return write_turns([Turn(USER, text)])
+    if inputs == "messages":
+        return text if is_conversation(text) and not question_fault([turn.role for turn in turns_of(text)]) else None
+    return text if text.count(MARK) == (inputs == "pair") else None
+
+
 def order_fault(roles: Sequence[str]) -> str | None:
     """What is wrong with the order of roles, as words that follow the column's name; None where nothing is.
 
@@ -57,6 +66,11 @@ def order_fault(roles: Sequence[str]) -> str | None:
         if role != expected:
             return f"has the {role} speak in place {place + first + 1}, where it is the {expected}'s turn"
     return None if len(roles) > first else "has no turn of the user"
+
+
+def question_fault(roles: Sequence[str]) -> str | None:
+    """As `order_fault`, of a conversation that is to be answered: its last turn is the user's."""
+    return order_fault(roles) or ("ends with the assistant: there is nothing to answer" if roles[-1] == ASSISTANT else None)
 
 
 def spoken_text(text: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from configs.schema import Pipeline
+from configs.schema import Pipeline, ProblemFacts
 from tasks.common.home import Home
 from tasks.data.answers import map_right_answer
+from tasks.data.label_sets import labels_of, rename_labels
 from tasks.data.redaction.key import redaction_key
 from tasks.data.spans import correction_labels, rename_correction
 from tasks.serving.text_preparation import Recipe, prepare_texts
@@ -20,6 +21,20 @@ def recipe_of(pipeline: Pipeline, home: Home) -> Recipe:
     return Recipe(layout, redact.entities, redaction_key(home.path), redact.ner_model) if redact.enabled else Recipe(layout, None)
 
 
+def cleaner_of(facts: ProblemFacts, clean: Clean) -> Clean | None:
+    """What cleans the values of a problem's feedback, by what cleans texts.
+
+    None for numbers: those are no texts that could hold personal data, though their digits may look like a telephone number.
+    """
+    if facts.is_number:
+        return None
+    if facts.has_spans:
+        return corrections_cleaner(clean)
+    if facts.has_label_sets:
+        return label_sets_cleaner(clean)
+    return clean_answers(clean) if facts.finds_answers else clean
+
+
 def clean_answers(clean: Clean) -> Clean:
     """The same for answers that stand in a context, in whose values the text alone was written by a person."""
     return lambda values: [map_right_answer(lambda text: clean([text])[0], value) for value in values]
@@ -27,11 +42,23 @@ def clean_answers(clean: Clean) -> Clean:
 
 def corrections_cleaner(clean: Clean) -> Clean:
     """Corrected spans with their labels cleaned: to a redactor their places may look like personal numbers. A thumb stays."""
+    return _labels_cleaner(clean, correction_labels, rename_correction)
+
+
+def label_sets_cleaner(clean: Clean) -> Clean:
+    """Sets of labels, each label cleaned by itself: between the signs of JSON values are missed, or its escapes broken."""
+    return _labels_cleaner(clean, labels_of, rename_labels)
+
+
+def _labels_cleaner(
+    clean: Clean, labels_in: Callable[[str], Sequence[str]], rename: Callable[[str, Mapping[str, str]], str]
+) -> Clean:
+    """Cleans the labels in values, and nothing else of them."""
 
     def cleaned(values: list[str]) -> list[str]:
-        labels = sorted({label for value in values if value for label in correction_labels(value)})
+        labels = sorted({label for value in values if value for label in labels_in(value)})
         names = dict(zip(labels, clean(labels), strict=True))
-        return [rename_correction(value, names) if value else value for value in values]
+        return [rename(value, names) if value else value for value in values]
 
     return cleaned
 

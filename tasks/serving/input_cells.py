@@ -18,7 +18,10 @@ def input_frame(texts: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
     """Inputs under the names of their columns: a text, two beside one another, or a conversation as a list of messages."""
     import pandas as pd
 
-    cells = [[[turn._asdict() for turn in turns_of(text)]] if is_conversation(text) else split_parts(text) for text in texts]
+    whole = len(columns) == 1  # else what looks like a conversation is a pair whose first text is the name of a role
+    cells = [
+        [[turn._asdict() for turn in turns_of(text)]] if whole and is_conversation(text) else split_parts(text) for text in texts
+    ]
     return pd.DataFrame(cells, columns=list(columns))
 
 

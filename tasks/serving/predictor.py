@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import classifier, problem_of
 from tasks.problems.encoder_head import Encoder, EncoderHead
 from tasks.serving.batcher import Prediction
+from tasks.serving.embedder import Embedder
 from tasks.serving.generation.writer import Writer, make_writer
 from tasks.serving.packaged_model import PackagedModel
 from tasks.serving.text_preparation import Recipe
@@ -48,6 +50,11 @@ class ReadyModel:
     def recipe(self) -> Recipe:
         """How its texts are prepared."""
         return self.kept.recipe
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """What gives texts their vectors: one for all requests, which go through the network together."""
+        return Embedder(self)
 
     def answers(self, texts: Sequence[str]) -> list[Prediction | None]:
         """One answer a text, in their order; the texts come back as they are logged, their placeholders with tags.

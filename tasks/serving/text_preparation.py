@@ -94,7 +94,7 @@ class Preparer:
         if recipe is None or size <= at_once:
             return list(texts)
         if self._waiting and self._waiting + size > MOST_WAITING:  # what is larger alone would be put off for ever
-            raise QueueFull
+            raise QueueFull(f"{self._waiting:,} characters")
         self._waiting += size
         try:
             ready: list[str | None] = []

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 
 import pytest
 
@@ -126,6 +127,20 @@ def test_a_persons_answer_is_looked_for_in_the_logged_context_nearest_to_where_i
     changed = a.map_right_answer(str.upper, a.write_right_answer('say "x"', 7))
     assert json.loads(changed) == {"text": 'SAY "X"', "start": 7}
     assert a.map_right_answer(str.upper, "up") == "up" and a.map_right_answer(str.upper, a.NO_ANSWER) == a.NO_ANSWER
+
+
+def test_the_nearest_place_is_that_of_all_places_and_costs_no_more_where_there_are_many():
+    draw = random.Random(0)
+    for _ in range(300):
+        context, text = "".join(draw.choices("ab", k=12)), "".join(draw.choices("ab", k=draw.randint(1, 3)))
+        start, places = draw.randrange(16), list(a.find_places(text, context))
+        nearest = sorted(places, key=lambda place: abs(place.start - start))[:1]
+        expected = a.write_places(nearest) if nearest else None
+        assert a.right_places(a.write_right_answer(text, start), join_parts(("q", context))) == expected
+    began = time.perf_counter()
+    assert a.right_places(a.write_right_answer("a" * 50_000, 7), join_parts(("q", "a" * 100_000))) == "[[7,50007]]"
+    assert a.right_places(a.write_right_answer("a" * 50_000), join_parts(("q", "a" * 100_000))) == "[[0,50000]]"
+    assert time.perf_counter() - began < 1
 
 
 def test_a_context_that_is_its_rows_group_is_kept_as_a_hash_of_what_is_kept_of_it():

@@ -7,7 +7,16 @@ import pytest
 
 from configs.errors import InfraError
 from configs.schema import Data
-from tasks.data.feedback import PREFIX, accepted_answers, export_feedback, labelled_answers, read_export, rows_of, spelled_as_known
+from tasks.data.feedback import (
+    PREFIX,
+    accepted_answers,
+    export_feedback,
+    labelled_answers,
+    of_inputs,
+    read_export,
+    rows_of,
+    spelled_as_known,
+)
 from tasks.data.preparation.load import loaded_source
 from tasks.data.preparation.prepare import prepare_rows
 from tasks.data.preparation.split import SPLITS, split_position
@@ -111,6 +120,16 @@ def test_a_written_answer_is_accepted_where_the_newest_audit_corrects_nothing():
     assert found.fillna(-1).tolist() == [1, 0, 1, -1, 0, -1, -1], "d is a user's, f unheard, g was not drawn"
 
 
+UNASKED = "user\x1eone\x1eassistant\x1etwo"
+
+
+def test_answers_to_inputs_of_another_form_are_no_rows():
+    given = answers(*((str(n), text, {}) for n, text in enumerate(("one", "one\x1etwo", "user\x1eone", "a\x1eb\x1ec", UNASKED))))
+    kept = {form: of_inputs(given, form)["text"].tolist() for form in ("text", "pair", "messages")}
+    assert kept == {"text": ["one"], "pair": ["one\x1etwo", "user\x1eone"], "messages": ["user\x1eone", "user\x1eone"]}
+    assert of_inputs(given[:0], "pair").columns.tolist() == given.columns.tolist()
+
+
 def test_a_blank_or_endless_label_is_no_row():
     heard = said(("a", "  ", {}), ("b", "x" * 101, {}), ("c", "x", {}), ("d", "fine", {}))
     found = rows_of(answers(*((n, "t" * (101 if n == "c" else 5), {}) for n in "abcd")), heard, "text-classification", 100)
@@ -123,6 +142,7 @@ def test_a_blank_or_endless_label_is_no_row():
 @pytest.mark.parametrize(
     ("problem", "fits", "others"),
     [
+        ("text-ranking", ("2.5", "0"), ("-1", "-1e+20", "billing")),
         ("text-regression", ("2.5", "-7"), ("billing", "007", "1e+21", '["a"]')),
         (
             "multi-label-classification",

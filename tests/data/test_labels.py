@@ -52,6 +52,10 @@ def test_an_empty_cell_is_no_label():
     assert {canonical_label(value) for value in EMPTY} == {None}
 
 
+def test_a_label_is_one_text():
+    assert (canonical_label("red\x1eblue"), canonical_label("\x1e")) == ("red blue", None)
+
+
 @given(some.one_of(some.text(max_size=12), some.floats(), some.integers(), some.booleans(), some.decimals(allow_nan=False)))
 def test_a_canonical_label_is_its_own_spelling(value):
     label = canonical_label(value)

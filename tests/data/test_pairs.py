@@ -54,6 +54,13 @@ def test_both_answers_are_redacted_and_stay_beside_each_other(build, write):
     assert sum("<EMAIL_ADDRESS:" in text for text in rows["rejected"]) == 1 and not rows["rejected"].str.contains("anna").any()
 
 
+def test_a_record_separator_in_an_answer_is_a_space_and_hides_no_number(build, write):
+    marked = {"label": "call 030\x1e9018 2000", "worse": "call\x1enobody"}
+    found = kept(build(write(pairs(row7=marked)), rejected="worse"))
+    assert not found[["target", "rejected"]].map(lambda text: "\x1e" in text).to_numpy().any()
+    assert found["target"].str.startswith("call <PHONE_NUMBER:").sum() == 1
+
+
 def test_a_row_that_prefers_nothing_takes_no_part(build, write):
     nothing = pairs(row3={"worse": None}, row4={"worse": "  "}, row5={"label": "The Same", "worse": "the  same"})
     snapshot = build(write(nothing), rejected="worse")

@@ -79,9 +79,11 @@ def test_an_answer_is_a_stretch_of_the_context_as_it_was_sent_and_is_logged_of_t
 
 
 def test_what_is_no_question_on_a_context_is_refused(asker):
-    for wrong in ({"question": "a"}, {"text": "a", "text_pair": "b"}, {"questions": ["a"]}, {"question": "a", "context": " "}):
+    for wrong in ({"question": "a"}, {"text": "a", "text_pair": "b"}, {"questions": ["a"]}):
         status, _, said = asker("POST", "/predict", wrong)
         assert status == 422 and "questions" in said["error"]["remedy"] + said["error"]["where"] + "questions", wrong
+    status, _, said = asker("POST", "/predict", {"question": "a", "context": " "})
+    assert (status, said["error"]["what"], said["error"]["where"]) == (422, "the text is empty", "body.context")
     schemas = asker("GET", "/openapi.json")[2]
     assert "QuestionAnswer" in schemas["components"]["schemas"]
     body = schemas["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
@@ -94,9 +96,19 @@ def test_the_right_answer_is_taken_as_a_text_with_its_place_or_as_none(asker, tr
     for value in told:
         status, _, said = asker("POST", "/feedback", {"answer_id": answer["id"], "kind": "label", "value": value})
         assert status == 202, said
-    for value in ("", 3, ["north"], {"start": 3}, {"text": "a", "start": -1}, {"text": "a", "end": 2}, "x" * 600):
+    for value in (
+        "",
+        3,
+        ["north"],
+        {"start": 3},
+        {"text": "a", "start": -1},
+        {"text": "a", "end": 2},
+        "x" * 600,
+        " ",
+        {"text": "\u200b"},
+    ):
         status, _, said = asker("POST", "/feedback", {"answer_id": answer["id"], "kind": "label", "value": value})
-        assert status == 422 and "value" in said["error"]["where"], value
+        assert status == 422 and "value" in said["error"]["where"] and "and 1 more" not in said["error"]["what"], said
     assert asker("POST", "/feedback", {"answer_id": answer["id"], "kind": "thumb", "value": "up"})[0] == 202
     traffic.flush()
     values, logged = read_feedback(tmp_path, "tiny")["value"].tolist(), read_answers(tmp_path, "tiny")["text"][0]

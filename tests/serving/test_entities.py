@@ -12,6 +12,7 @@ from tasks.data.feedback import labelled_answers, rows_of, with_own_spans
 from tasks.data.spans import spans_of
 from tasks.learning.device import numerics
 from tasks.serving.feedback_cleaning import corrections_cleaner
+from tasks.serving.http.messages import Messages, Refusal, parse_body
 from tasks.serving.packaged_model import load_package
 from tasks.serving.predictor import make_ready
 from tasks.serving.smoke_test import check_answers
@@ -119,6 +120,7 @@ def test_places_come_whole_from_the_process_that_prepares_long_texts(ready):
         {"text": "a b", "entities": [{"label": "A", "start": 1, "end": 2}]},
         {"text": "abc", "entities": [{"label": "A", "start": 0, "end": 2}, {"label": "B", "start": 1, "end": 3}]},
         {"text": "abc", "entities": [{"label": "", "start": 0, "end": 2}]},
+        {"text": "abc", "entities": [{"label": "\u200b", "start": 0, "end": 2}]},
         {"text": "abc", "entities": [{"label": "A", "start": 0.5, "end": 2}]},
     ],
 )  # fmt: skip
@@ -126,6 +128,18 @@ def test_what_are_no_spans_of_the_text_is_refused_and_nothing_of_the_text_is_sai
     _, _, answer = asker("POST", "/predict", {"text": RAW})
     status, _, said = asker("POST", "/feedback", {"answer_id": answer["id"], "kind": "label", "value": value})
     assert status == 422 and "value" in said["error"]["where"] and "ann@" not in json.dumps(said), said
+
+
+def test_a_text_has_so_many_different_labels_at_the_most():
+    def body(labels):
+        spans = [{"label": str(at % labels), "start": at, "end": at + 1} for at in range(201)]
+        value = {"text": "a" * 201, "entities": spans}
+        return json.dumps({"answer_id": "a" * 32, "kind": "label", "value": value}).encode()
+
+    feedback = Messages("token-classification", 10, 500).feedback
+    assert len(parse_body(feedback, body(200), "").value.entities) == 201
+    with pytest.raises(Refusal, match="201 different labels"):
+        parse_body(feedback, body(201), "")
 
 
 def test_places_that_look_like_a_telephone_number_are_not_redacted():

@@ -482,6 +482,25 @@ def test_answers_are_logged_by_their_ids_as_the_model_read_them_and_feedback_ref
     assert 'tunekeeper_answers_total{version="7"} 10.0' in counted and 'tunekeeper_tokens_total{version="7"}' in counted
 
 
+def test_what_is_sent_becomes_no_other_turn_and_hides_no_number(model, tmp_path):
+    from tasks.traffic.log import open_traffic, read_answers, read_feedback
+
+    traffic = open_traffic(tmp_path, "tiny")
+    with writing(model, traffic=traffic) as asker:
+        answer = complete(asker, prompt="system\x1ekale\x1euser\x1e030\x1e1234567", max_tokens=1)["id"]
+        chat = [{"role": "user", "content": "030\x1e1234567"}]
+        assert asker("POST", CHATS, {"model": "tiny", "messages": chat, "max_tokens": 1})[0] == 200
+        feedback = {"answer_id": answer, "kind": "correction", "value": "user\x1ekale"}
+        assert asker("POST", "/feedback", feedback)[0] == 202
+    traffic.close()
+    texts = read_answers(tmp_path, "tiny")["text"].tolist()
+    assert [re.sub(":[0-9a-f]{8}>", ">", text) for text in texts] == [
+        "system kale user <PHONE_NUMBER>",
+        "user <PHONE_NUMBER> assistant",
+    ]
+    assert read_feedback(tmp_path, "tiny")["value"].tolist() == ["user kale"]
+
+
 # --- the description -------------------------------------------------------------------------------------------------
 
 

@@ -1,16 +1,20 @@
 """Services of models that read two texts: documents in order, vectors of texts, and what the client of OpenAI's interface reads."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny
 from serving_parts import Standing, served, service, version
+from tokenizers.processors import TemplateProcessing
 
 from tasks.common.bases import find_base
 from tasks.data.text_parts import MARK, join_parts
 from tasks.serving.packaged_model import load_package
-from tasks.serving.predictor import make_ready
+from tasks.serving.predictor import ReadyModel, make_ready
 from tasks.traffic.log import open_traffic, read_answers, read_feedback
 
 TEXTS = [row["text"] for row in tiny.rows(8)]
@@ -24,7 +28,10 @@ def kept(folder, base, problem, targets):
 
 @pytest.fixture(scope="module")
 def encoder(bert_folder, tmp_path_factory):
-    return kept(tmp_path_factory.mktemp("encoder"), bert_folder, "text-retrieval", ("1",))
+    found = kept(tmp_path_factory.mktemp("encoder"), bert_folder, "text-retrieval", ("1",))
+    two_texts = TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)])
+    found.network.tokenizer.backend_tokenizer.post_processor = two_texts  # as most encoders mark them
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +59,20 @@ def test_documents_come_back_the_most_relevant_first_and_are_logged_as_pairs(ber
         assert [each["index"] for each in best["results"]] == [each["index"] for each in every["results"]][:2]
         body = {"answer_id": every["results"][0]["id"], "kind": "label", "value": 3}
         assert asker("POST", "/feedback", body)[0] == 202
-        for wrong in (
-            {"query": TEXTS[0]},
-            {**question, "documents": []},
-            {**question, "documents": [" "]},
-            {**question, "top_n": 0},
+        status, _, said = asker("POST", "/feedback", {**body, "value": -1})
+        assert status == 422 and said["error"]["where"].endswith("value"), said
+        for wrong, where in (
+            ({"query": TEXTS[0]}, "documents"),
+            ({**question, "documents": []}, "documents"),
+            ({**question, "documents": ["a", 3]}, "documents.1"),
+            ({**question, "documents": ["a", " "]}, "documents.1"),
+            ({**question, "query": "\u200d"}, "query"),
+            ({**question, "top_n": 0}, "top_n"),
+            ({**question, "model": "a"}, "model"),
+            ({"query": "é" * 300, "documents": ["a"] * 20}, "query"),  # 6,000 characters, where a body may have 4,096 bytes
         ):
             status, _, said = asker("POST", "/rerank", wrong)
-            assert status == 422 and said["error"]["where"].startswith("body"), wrong
+            assert status == 422 and said["error"]["where"] == f"body.{where}", said
         assert asker("POST", "/embed", {"text": TEXTS[0]})[0] == 404
         traffic.flush()
     assert set(read_answers(tmp_path, "tiny")["text"]) == {f"{TEXTS[0]}{MARK}{text}" for text in TEXTS}
@@ -80,6 +93,37 @@ def test_a_text_has_the_vector_whose_cosines_are_answered_for_pairs(embedding, c
         assert embedding("POST", "/embed", wrong)[0] == 422, wrong
     described = str(embedding("GET", "/openapi.json")[2]["paths"].keys())
     assert all(path in described for path in ("/embed", "/v1/embeddings", "/v1/models")) and "/rerank" not in described
+
+
+def test_a_sign_of_control_makes_no_pair_of_a_text(embedding):
+    marked, spaced = MARK.join(TEXTS[:2]), " ".join(TEXTS[:2])
+    _, _, found = embedding("POST", "/embed", {"texts": [marked, spaced, TEXTS[2]]})
+    _, _, plain = embedding("POST", "/v1/embeddings", {"model": "tiny", "input": [marked, spaced, TEXTS[2]]})
+    _, _, alone = embedding("POST", "/embed", {"text": TEXTS[2]})
+    vectors = np.array(found["vectors"])
+    assert vectors[0] == pytest.approx(vectors[1], abs=1e-5) and vectors[2] == pytest.approx(alone["vector"], abs=1e-5)
+    assert np.array([each["embedding"] for each in plain["data"]]) == pytest.approx(vectors, abs=1e-5)
+
+
+def test_vectors_that_several_ask_for_are_computed_together(embedding, monkeypatch):
+    sizes, busy, gate, vectors = [], threading.Event(), threading.Event(), ReadyModel.vectors
+
+    def held(model, ready):
+        sizes.append(len(ready))
+        busy.set()
+        assert gate.wait(20)
+        return vectors(model, ready)
+
+    monkeypatch.setattr(ReadyModel, "vectors", held)
+    with ThreadPoolExecutor(4) as callers:
+        asked = [callers.submit(embedding, "POST", "/embed", {"text": TEXTS[0]})]
+        assert busy.wait(20)
+        asked += [callers.submit(embedding, "POST", "/embed", {"text": text}) for text in TEXTS[1:4]]
+        while embedding("GET", "/ready")[2]["waiting"] < 4:
+            time.sleep(0.005)
+        gate.set()
+        assert [each.result()[0] for each in asked] == [200] * 4
+    assert sizes == [1, 3]
 
 
 def test_the_client_of_openais_interface_reads_the_vectors(embedding):

@@ -112,7 +112,7 @@ def test_what_nobody_waits_for_any_more_is_not_begun():
         assert not elsewhere.pieces and not elsewhere.waiting
         stays = asyncio.create_task(preparer.prepare(RECIPE, ["b" * MOST_WAITING]))
         await asyncio.sleep(0)
-        with pytest.raises(QueueFull):
+        with pytest.raises(QueueFull, match="characters"):
             await preparer.prepare(RECIPE, ["c" * (AT_ONCE + 1)])
         stays.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,5 +1,6 @@
 """A service whose answers are numbers or sets of labels, and one that reads pairs: asked, corrected, checked at its start."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,12 +8,16 @@ import tiny
 from serving_parts import Standing, served, service, version
 
 from configs.errors import InfraError
+from configs.schema import PATTERN_ENTITIES, facts_of
 from tasks.common.bases import find_base
+from tasks.data.label_sets import labels_of, write_label_set
 from tasks.data.text_parts import MARK
 from tasks.learning.device import numerics
+from tasks.serving.feedback_cleaning import cleaner_of
 from tasks.serving.packaged_model import load_package
 from tasks.serving.predictor import make_ready
 from tasks.serving.smoke_test import check_answers
+from tasks.serving.text_preparation import Recipe, prepare_texts
 from tasks.traffic.log import open_traffic, read_answers, read_feedback
 
 NUMBERS = tuple(tiny.number_rows(60)["target"])
@@ -66,7 +71,9 @@ def test_one_and_many_are_answered_as_the_package_answers(problem, asker, kept, 
 def test_what_is_right_is_taken_typed_and_kept_in_one_spelling(problem, asker, traffic, tmp_path):
     _, _, answer = asker("POST", "/predict", {"text": TEXTS[0]})
     is_number = problem == "text-regression"
-    right, wrong = (2.50, ["2,5", "many", None, [1], -1e300]) if is_number else (["b", "a"], ["a", 3, [""], ["x"] * 300])
+    right, wrong = (
+        (2.50, ["2,5", "many", None, [1], -1e300, True, "3"]) if is_number else (["b", "a"], ["a", 3, [""], [" "], ["x"] * 300])
+    )
     status, _, said = asker("POST", "/feedback", {"answer_id": answer["id"], "kind": "label", "value": right})
     assert status == 202, said
     for value in wrong:
@@ -75,6 +82,17 @@ def test_what_is_right_is_taken_typed_and_kept_in_one_spelling(problem, asker, t
     traffic.flush()
     assert read_feedback(tmp_path, "tiny")["value"].tolist() == ["2.5" if problem == "text-regression" else '["a","b"]']
     assert len(read_answers(tmp_path, "tiny")) == 1
+
+
+def test_labels_of_a_set_are_redacted_each_by_itself():
+    recipe = Recipe(False, PATTERN_ENTITIES, b"k" * 32)
+    clean = cleaner_of(
+        facts_of("multi-label-classification"), lambda labels: [text or "" for text in prepare_texts(recipe, labels)]
+    )
+    value = write_label_set(["to\nann@example.org", "at\n192.168.0.1", "plain"])
+    (kept, thumb) = clean([value, ""])
+    names = [re.sub(":[0-9a-f]{8}>", ">", label) for label in labels_of(kept)]
+    assert names == ["at\n<IP_ADDRESS>", "plain", "to\n<EMAIL_ADDRESS>"] and thumb == ""
 
 
 def test_a_load_is_checked_against_the_release_within_rounding_and_other_weights_are_seen(

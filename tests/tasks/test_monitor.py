@@ -60,6 +60,16 @@ def test_a_label_that_the_log_redacted_is_the_class_it_was(home):
     assert window_answers(pipeline(), home, "1", NOW).set_index("text")["correct"].dropna().to_dict() == {"t0": 1.0, "t1": 0.0}
 
 
+def test_a_value_that_is_no_set_of_labels_is_no_audit(home):
+    drawn = [answer('["a"]', audit=True, audit_probability=0.5, text=f"t{n}") for n in range(3)]
+    values = ('["a","b"]', "billing", '["a\\<EMAIL_ADDRESS:0736ed06>"]')
+    keep(home, drawn, [(one, "label", value, "audit") for one, value in zip(drawn, values, strict=True)])
+    found = window_answers(pipeline("multi-label-classification"), home, "1", NOW).set_index("text")["correct"]
+    assert found.dropna().to_dict() == {"t0": pytest.approx(2 / 3)}
+    keep(home, [answer('["a"]', version="2")])
+    assert window_answers(pipeline("multi-label-classification"), home, "2", NOW)["correct"].isna().all()
+
+
 def test_audits_of_written_answers_say_how_many_needed_no_correction_and_users_do_not(home):
     drawn = [answer(f"it is {n}", audit=True, audit_probability=0.5, text=f"t{n}") for n in range(40)]
     other = [answer("it is", text="t") for _ in range(60)]

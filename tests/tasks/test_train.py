@@ -2,11 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from configs.load import load_pipeline
+from configs.schema import Pipeline
+from tasks import train
 from tasks.collect.training import training_sentence
+from tasks.common.bases import find_base
+from tasks.common.home import Home
 from tasks.learning import device
 from tasks.train import record_training, takes_every_core
 
@@ -29,6 +35,20 @@ def trained(**changes):
     how = device.numerics("fp32")
     account = {"numerics": how, "history": history, "epoch": 2, "learning_rate": 1e-3, "temperature": 1.25}
     return TrainingResult(**{**fields, **account, **changes})
+
+
+@pytest.mark.parametrize("problem", ["text-ranking", "sentence-similarity"])
+def test_a_users_number_moves_no_scale(problem, bert_folder, tmp_path, monkeypatch):
+    own = pd.DataFrame({"target": ["0", "3", "1"], "origin": ["source", "source", "audit"]})
+    said = pd.DataFrame({"target": ["1e+20", "0"], "origin": ["feedback", "feedback"]})
+    data = {"source": "rows.csv", "text": "a", "text_pair": "b", "number": "c"}
+    pipeline = Pipeline.model_validate({"name": "tiny", "problem": problem, "data": data, "model": {"base": str(bert_folder)}})
+
+    def scale_of(rows):
+        monkeypatch.setattr(train, "open_snapshot", lambda *_: SimpleNamespace(frame=lambda _: rows))
+        return train.training_material(pipeline, Home(tmp_path), find_base(str(bert_folder)), "").spec.spread
+
+    assert scale_of(pd.concat([own, said])) == scale_of(own) == 3 and scale_of(said.assign(target=["0", "2"])) == 2
 
 
 class Recorder:

@@ -13,7 +13,7 @@ from tasks.data.numbers import BELONGS
 from tasks.data.preparation.conversations import read_conversations, read_languages, read_rejected
 from tasks.data.preparation.span_columns import read_span_columns
 from tasks.data.preparation.split import SPLITS
-from tasks.data.preparation.target_columns import read_flags, read_targets
+from tasks.data.preparation.target_columns import read_flags, read_targets, read_texts
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
 from tasks.data.sources.chunk import Chunk, cell_shape, cell_text, check_length
@@ -51,8 +51,7 @@ class _ReadSettings:
 def canonical_parts(data: Data, problem: ProblemName, schema: pa.Schema, redactor: Redactor | None) -> Iterator[Part]:
     """All rows of the source and of `data.test`, chunk by chunk; `redactor` is None where ids are kept as they are."""
     facts = facts_of(problem)
-    least = 0.0 if facts.ranks else float("-inf")
-    settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts.target, least, redactor)
+    settings = _ReadSettings(data, wanted_columns(data, problem), schema, facts.target, facts.least_number, redactor)
     columns = source_columns(data, problem)
     source, test = data_files(data)
     for file, split in [(f, "train" if test else None) for f in source] + [(f, "test") for f in test]:
@@ -108,7 +107,7 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
         if name == "target":
             out[name] = read_targets(settings.target, settings.data, settings.names, chunk, refused, least=settings.least)
         else:
-            out[name] = [cell_text(value, chunk, column, index) for index, value in enumerate(chunk.columns[column])]
+            out[name] = read_texts(chunk, column)
         if name in ("text", "text_pair", "rejected") or (name == "target" and settings.target in ("label", "text")):
             check_length(out[name], chunk, column, settings.data.max_characters)
         if name == "time":

@@ -218,8 +218,8 @@ class _PreparationPass:
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
-        tokens = [shingle_words(spoken_text(text)) for text in read]
-        compared = [compared_words(spoken_text(text)) for text in read]
+        said = [spoken_text(text) if self.facts.reads_messages else text for text in read]
+        tokens, compared = ([words(text) for text in said] for words in (shingle_words, compared_words))
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(compared, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:

@@ -10,6 +10,7 @@ from tasks.data.label_sets import read_indicators, read_label_set
 from tasks.data.labels import canonical_label
 from tasks.data.numbers import FORM, canonical_number
 from tasks.data.sources.chunk import Chunk, cell_shape, cell_text
+from tasks.data.text_parts import plain_part
 
 
 def read_targets(
@@ -30,7 +31,13 @@ def read_targets(
         case "answer":
             return _read_answers(chunk, column, names["text_pair"], refused)
         case _:
-            return [cell_text(cell, chunk, column, index) for index, cell in enumerate(chunk.columns[column])]
+            return read_texts(chunk, column)
+
+
+def read_texts(chunk: Chunk, column: str) -> list[str | None]:
+    """The texts of a column, each fit to be one of several."""
+    texts = [cell_text(cell, chunk, column, index) for index, cell in enumerate(chunk.columns[column])]
+    return [None if text is None else plain_part(text) for text in texts]
 
 
 def _as_label(value: object, chunk: Chunk, column: str, index: int) -> str | None:

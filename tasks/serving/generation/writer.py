@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
 from configs.schema import facts_of
-from tasks.data.turns import Turn, order_fault, write_turns
+from tasks.data.turns import Turn, question_fault, write_turns
 from tasks.problems.chat_template import has_template, render_messages
 from tasks.problems.conversations import turn_end
 from tasks.problems.types import Network, padding_token
@@ -73,7 +73,7 @@ class Writer:
         InputError where it has no template, where that refuses them, or where a message holds one of the tokenizer's own marks: it
         would be read as the end of a message, and what follows as somebody else's.
         """
-        if self.network.spec.messages and (fault := order_fault([message["role"] for message in messages])):
+        if self.network.spec.messages and (fault := question_fault([message["role"] for message in messages])):
             raise InputError(f"the conversation {fault}")
         views = self.network.spec.read([message["content"] for message in messages])
         for place, view in enumerate(views):

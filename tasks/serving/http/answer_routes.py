@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +19,7 @@ from tasks.data.answers import NO_ANSWER
 from tasks.data.label_sets import labels_of
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
+from tasks.data.text_parts import split_parts
 from tasks.serving.batcher import ModelFailure, NoModel, Prediction, QueueFull
 from tasks.serving.context_answers import context_answer
 from tasks.serving.http.auth import Caller
@@ -40,7 +42,7 @@ class AnswerRoutes:
         question = parse_body(questions.adapter, await self.runtime.request_body(request), questions.expected)
         single = isinstance(question, questions.One)
         asked = questions.inputs_of(question)
-        version, ids, predictions = await self.answer_texts(request, asked, lambda place: questions.place_of(question, place))
+        version, ids, predictions = await self.answer_texts(request, asked, partial(questions.place_of, question))
         if single:
             return json_response({**self._answer_body(ids[0], predictions[0], asked[0]), "version": version})
         answers = [
@@ -50,17 +52,19 @@ class AnswerRoutes:
         return json_response({"answers": answers, "version": version})
 
     async def answer_texts(
-        self, request: Request, texts: list[str], where: Callable[[int], str], *, by: Callable[[Any], Any] = lambda model: model,
-        is_logged: bool = True,
+        self, request: Request, texts: list[str], where: Callable[[int, int | None], str], *,
+        by: Callable[[Any], Any] = lambda model: model, is_logged: bool = True,
     ) -> tuple[str, list[str], list[Prediction]]:  # fmt: skip
-        """The version, and for each text the id and the answer by `by` of the champion; `where` is the place of a text in the body.
+        """The version, and for each text the id and the answer by `by` of the champion; `where` is the place of a text, or of one
+        of its parts, in the body.
 
         What was answered is counted, and where `is_logged` kept in the traffic log. Refusal where a text cannot be answered.
         """
         began = time.perf_counter()
         for place, text in enumerate(texts):
-            if reason := unusable_reason(text):
-                raise Refusal(422, f"the text {reason}", where(place), "send a text that says something")
+            if unusable_reason(text):
+                part, reason = next((n, why) for n, each in enumerate(split_parts(text)) if (why := unusable_reason(each)))
+                raise Refusal(422, f"the text {reason}", where(place, part), "send a text that says something")
         caller: Caller = request.scope[CALLER]
         path: str = request.scope["path"]
         with self.runtime.quotas.texts(caller, texts, path) if self.runtime.quotas else nullcontext():
@@ -68,7 +72,7 @@ class AnswerRoutes:
         predictions = [prediction for prediction in results if prediction is not None]
         if len(predictions) < len(results):
             remedy = "leave it out, or send a part of it: nothing of this request was logged"
-            raise Refusal(422, OVER_BUDGET, where(results.index(None)), remedy)
+            raise Refusal(422, OVER_BUDGET, where(results.index(None), None), remedy)
         ids = [new_id() for _ in predictions]
         if is_logged:
             self.runtime.log_answers(ids, version, predictions, began)

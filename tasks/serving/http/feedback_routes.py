@@ -83,7 +83,7 @@ class FeedbackRoutes:
             raise self.runtime.refusal_for(NoModel(), "/feedback")
         text, where = plain_part(value.text), "body.value.entities"
         try:
-            given = check_spans([(each.start, each.end, canonical_label(each.label) or "") for each in value.entities], text)
+            given = check_spans([(each.start, each.end, _label_of(each.label, where)) for each in value.entities], text)
             async with asyncio.timeout(self.settings.timeout_seconds):
                 (prepared,) = await self.runtime.preparer.prepare(model.recipe, [text], caller.name, at_once=-1)
             if prepared is None:
@@ -143,14 +143,24 @@ def _kept_value(value: str | float | list[str]) -> str:
         case float():
             return format_number(value)
         case list():
-            return write_label_set(label for each in value if (label := canonical_label(each)) is not None)
-    return value
+            return write_label_set(_label_of(each, "body.value") for each in value)
+    return plain_part(value)
 
 
 def _kept_answer(value: Any) -> str:
     """An answer that stands in a context, as the log keeps it."""
     text, start = (value, None) if value is None or isinstance(value, str) else (value.text, value.start)
+    if text is not None and (reason := unusable_reason(text)):
+        raise Refusal(422, f"the answer {reason}", "body.value", "send words of the context, or null where there is no answer")
     return write_right_answer(text, start)
+
+
+def _label_of(written: str, where: str) -> str:
+    """A label in its one spelling; Refusal where it shows nothing."""
+    label = canonical_label(written)
+    if label is None or unusable_reason(label):
+        raise Refusal(422, "a label is empty", where, "name it, or leave it out")
+    return label
 
 
 def _refuse_odd_keys(request: Request) -> None:

@@ -25,6 +25,9 @@ LONGEST_WHERE = 200
 LONGEST_WHAT = 600  # why a version does not load, which has 500, is given whole
 
 
+LISTS = {"entities": "spans of a text", "messages": "messages of a conversation", "value": "labels of a text"}  # no setting's
+
+
 class Fault(BaseModel):
     """Why a request was refused: what is wrong, where, and what to do."""
 
@@ -109,8 +112,8 @@ class Messages:
         self.feedback: TypeAdapter[Any] = TypeAdapter(feedback_type(problem, max_characters))
 
 
-def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
-    """A body as its type; raises Refusal naming the first faults, never the texts themselves."""
+def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str, *, kinds: bool = True) -> Any:
+    """A body as its type, which is one of several `kinds`; raises Refusal naming the first faults, never the texts themselves."""
     try:
         asked = adapter.validate_json(body)
     except ValidationError as error:
@@ -128,15 +131,16 @@ def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str) -> Any:
     if faults[0]["type"] in ("union_tag_not_found", "model_attributes_type", "dict_type"):
         raise Refusal(422, "the body has not the keys that are read here", "body", f"send {expected}")
     first, more = faults[0], len(faults) - 1
-    where = ".".join(["body", *(shorten_text(str(part), LONGEST_WHERE) for part in first["loc"][1:])])
+    where = ".".join(["body", *(shorten_text(str(part), LONGEST_WHERE) for part in first["loc"][int(kinds) :])])
     raise Refusal(422, first["msg"] + (f" (and {more} more)" if more else ""), where, _remedy_of(first) or f"send {expected}")
 
 
 def _remedy_of(fault: Any) -> str | None:
     """What to send instead of what is well formed and too large; a label has its own bound, that no setting moves."""
     most = fault.get("ctx", {}).get("max_length")
-    if fault["type"] == "too_long" and "entities" in fault["loc"]:
-        return f"send at most {most:,} spans of a text"
+    many = next((what for name, what in LISTS.items() if name in fault["loc"]), None)
+    if fault["type"] == "too_long" and many is not None:
+        return f"send at most {most:,} {many}"
     if fault["type"] == "too_long":
         return f"send at most {most:,} texts at once, or raise serving.max_rows"
     if fault["type"] == "string_too_long" and fault["loc"][0] == "label":

@@ -84,4 +84,6 @@ def first_question(pipeline: Pipeline) -> tuple[str, str]:
         return "/embed", '{"texts": ["...", "..."]}'
     if pipeline.facts.finds_answers:
         return "/predict", '{"question": "...", "context": "..."}'
+    if pipeline.inputs == "messages":
+        return "/predict", '{"messages": [{"role": "user", "content": "..."}]}'
     return "/predict", '{"text": "...", "text_pair": "..."}' if pipeline.data.text_pair is not None else '{"text": "..."}'

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tasks.data.text_parts import plain_part
 from tasks.serving.batcher import Prediction
-from tasks.serving.embedder import Embedder, unpack_vector
+from tasks.serving.embedder import unpack_vector
 from tasks.serving.http.messages import Refusal, parse_body
 from tasks.serving.http.openai.embeddings import EmbeddingRequest
 from tasks.serving.http.openai.faults import CodedRefusal
@@ -32,14 +33,24 @@ class PairRoutes:
     async def rerank(self, request: Request) -> Response:
         """Order documents by their relevance to a query, the most relevant first."""
         messages = self.runtime.pair_messages
-        asked = parse_body(messages.rerank, await self.runtime.request_body(request), RERANK_QUESTION)
+        asked = parse_body(messages.rerank, await self.runtime.request_body(request), RERANK_QUESTION, kinds=False)
+        self._check_repeated(len(asked.query), len(asked.documents))
         version, ids, predictions = await self.answers.answer_texts(
-            request, messages.pairs_of(asked), lambda place: f"body.documents.{place}"
+            request, messages.pairs_of(asked), lambda place, part: "body.query" if part == 0 else f"body.documents.{place}"
         )
         scores = [float(prediction.prediction) for prediction in predictions]
         order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
         results = [{"id": ids[place], "index": place, "relevance_score": scores[place]} for place in order[: asked.top_n]]
         return json_response({"results": results, "version": version})
+
+    def _check_repeated(self, size: int, documents: int) -> None:
+        """Refusal where a query, which is read beside each document, comes to more than a body could hold."""
+        most = self.runtime.settings.max_body_bytes
+        if size * documents > most:
+            reason = (
+                f"a query of {size:,} characters is read beside each of {documents:,} documents, which is more than {most:,} in all"
+            )
+            raise Refusal(422, reason, "body.query", "shorten it, send fewer documents at once, or raise serving.max_body_bytes")
 
     async def embed(self, request: Request) -> Response:
         """The vectors of one text, or of many, each of length 1. Feedback cannot refer to them, and nothing of them is logged."""
@@ -80,5 +91,8 @@ class PairRoutes:
 
     async def _vectors(self, request: Request, texts: list[str], where: str) -> tuple[str, list[Prediction]]:
         """The version, and the packed vector of each text; `where` is a text's place in the body, for its number."""
-        version, _, vectors = await self.answers.answer_texts(request, texts, where.format, by=Embedder, is_logged=False)
+        plain = [plain_part(text) for text in texts]
+        version, _, vectors = await self.answers.answer_texts(
+            request, plain, lambda place, _: where.format(place), by=lambda model: model.embedder, is_logged=False
+        )
         return version, vectors

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from tasks.data.text_parts import join_parts, plain_part
-from tasks.data.turns import ASSISTANT, Turn, order_fault, write_turns
+from tasks.data.turns import Turn, question_fault, write_turns
 from tasks.serving.http.strict_model import make_model
 
 Inputs = Literal["text", "pair", "messages"]
@@ -97,9 +97,14 @@ class Questions:
             case "messages":
                 return [write_turns(Turn(message.role, message.content) for message in each.messages) for each in questions]
 
-    def place_of(self, question: Any, place: int) -> str:
-        """Where in a body one of its inputs stands."""
-        return f"body.{self.fields.text}" if isinstance(question, self.One) else f"body.{self.fields.many}.{place}"
+    def place_of(self, question: Any, place: int, part: int | None) -> str:
+        """Where in a body one of its inputs stands, or one of the texts of that."""
+        each = "body" if isinstance(question, self.One) else f"body.{self.fields.many}.{place}"
+        if self.inputs == "messages" and part is not None:
+            return f"{each}.messages.{part // 2}.content"
+        if self.inputs == "pair" and part is not None:
+            return f"{each}.{self.fields[part]}"
+        return f"body.{self.fields.text}" if each == "body" else each
 
     def _tag(self, value: object) -> str | None:
         keys = value if isinstance(value, dict) else getattr(value, "__dict__", {})
@@ -126,10 +131,8 @@ def _messages_field(text: Any, max_characters: int, example: dict[str, Any]) -> 
     message = make_model("Message", "What one side said.", {"role": (role, Field()), "content": (text, Field())})
 
     def check_turns(messages: list[Any]) -> list[Any]:
-        if fault := order_fault([each.role for each in messages]):
+        if fault := question_fault([each.role for each in messages]):
             raise PydanticCustomError("order", "The conversation {fault}", {"fault": fault})
-        if messages[-1].role == ASSISTANT:
-            raise PydanticCustomError("order", "The conversation ends with the assistant: there is nothing to answer")
         if (size := sum(len(each.content) for each in messages)) > max_characters:
             sizes = {"size": f"{size:,}", "most": f"{max_characters:,}"}
             raise PydanticCustomError("too_many_characters", "{size} characters in all are over {most}, data.max_characters", sizes)

@@ -173,7 +173,8 @@ class Runtime:
     def refusal_for(self, error: Exception, path: str) -> Refusal:
         """The refusal of a caller whose texts cannot be answered: QueueFull, ModelFailure, InfraError; else no version answers."""
         if isinstance(error, QueueFull):
-            return Refusal(503, f"{self.waiting} texts are waiting already", path, "ask again in a second", SOON)
+            what = str(error) or f"{self.waiting} texts"
+            return Refusal(503, f"{what} are waiting already", path, "ask again in a second", SOON)
         if isinstance(error, ModelFailure):
             log.error("the model failed on a request", exc_info=error)
             return Refusal(500, "the model failed on these texts", path, "leave the unusual ones out; the service's log says more")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, create_model
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, create_model
+from pydantic_core import PydanticCustomError
 
 from tasks.serving.http.strict_model import StrictModel
 
 MOST_SPANS = 5_000  # of a text that a person sends
+MOST_LABELS = 200  # different ones of a text: each is searched for personal data, all of them in up to a second
 
 
 class CorrectedSpan(StrictModel):
@@ -20,12 +22,19 @@ class CorrectedSpan(StrictModel):
     score: float | None = None
 
 
+def _check_labels(spans: list[CorrectedSpan]) -> list[CorrectedSpan]:
+    if (count := len({span.label for span in spans})) > MOST_LABELS:
+        sizes = {"count": f"{count:,}", "most": MOST_LABELS}
+        raise PydanticCustomError("too_many_labels", "The spans have {count} different labels, and at most {most} are read", sizes)
+    return spans
+
+
 def corrected_spans(max_characters: int) -> type[BaseModel]:
     """The type of corrected spans, of a text of at most so many characters."""
     text: Any = Annotated[str, StringConstraints(max_length=max_characters)]
     about = "the text that was sent to /predict, or that /audit gave: what the places count in"
     spans: Any = (
-        Annotated[list[CorrectedSpan], Field(max_length=MOST_SPANS)],
+        Annotated[list[CorrectedSpan], Field(max_length=MOST_SPANS), AfterValidator(_check_labels)],
         Field(description="all that there are, none or many"),
     )
     return create_model(

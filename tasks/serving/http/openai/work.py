@@ -14,6 +14,7 @@ from starlette.requests import Request
 from configs.errors import InputError
 from tasks.data.normalise import unusable_reason
 from tasks.data.redaction.redact import OVER_BUDGET
+from tasks.data.text_parts import plain_part
 from tasks.serving.generation.draft import AnswerRequest
 from tasks.serving.generation.sampling import Sampling
 from tasks.serving.generation.writer import Prompt, Writer
@@ -54,8 +55,8 @@ class Work:
     def texts(self) -> list[str]:
         """Its texts, each to be prepared on its own."""
         if isinstance(self.asked, ChatRequest):
-            return [message.content for message in self.asked.messages]
-        return self.asked.prompt
+            return [plain_part(message.content) for message in self.asked.messages]
+        return [plain_part(prompt) for prompt in self.asked.prompt]
 
     @property
     def prompts(self) -> list[str]:
