@@ -2,6 +2,7 @@
 
 import random
 import re
+from itertools import permutations
 
 import phonenumbers
 import pytest
@@ -181,3 +182,15 @@ def test_what_is_passed_over_behind_a_plus_is_no_number_to_the_library():
                     continue
                 assert not phonenumbers.is_valid_number(found), digits
     assert passed > 500
+
+
+NATIONAL = ("0171 2345678", "030 23125000", "(212) 555-0123", "415-555-2671", "020 7946 0958", "2125550123", "01 42 68 53 00")
+ABROAD = ("+49 30 23125000", "+1 415 555 2671", "+44 20 7946 0958", "+91 98765 43210", "+55 11 91234-5678")
+
+
+@pytest.mark.parametrize("gap", [" ", "  ", "\t", "-"])
+def test_of_two_numbers_with_nothing_but_a_gap_between_no_digit_stays(gap):
+    for first, second in permutations((*NATIONAL, *ABROAD), 2):
+        text = f"call {first}{gap}{second} now"
+        found = {place for start, end in JUDGING.find(text) for place in range(start, end)}
+        assert not [place for place, sign in enumerate(text) if sign.isdigit() and place not in found], text

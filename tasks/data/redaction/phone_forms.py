@@ -6,6 +6,7 @@ of digits has hundreds of groups a kilobyte, each of them to be tried for every 
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,37 @@ import re2
 if TYPE_CHECKING:
     from phonenumbers import PhoneMetadata
 
+LEAST_DIGITS, LONG, MOST_DIALLED = 7, 10, 17  # digits: of any number, of a long one, of 15 behind an international prefix of two
+_GROUP, _BEGINS = re.compile(r"\d+"), ("", "+", "(", "(+", "+(")
 _SWALLOWED = r"(\d{10,11})"
+
+
+def likely_ends(digits: str) -> list[int]:
+    """Where in a stretch of digits one number may end and the next begin, with nothing but a gap between.
+
+    Either both parts are long, or the first is an international number, or behind the gap stands what a number begins with (`0`, `+`
+    or a bracket), or groups as long as those before it.
+    """
+    groups, total = list[tuple[int, int]](), 0
+    for match in _GROUP.finditer(digits):
+        groups.append(match.span())
+        total += match.end() - match.start()
+        if total > 2 * MOST_DIALLED:
+            break
+    sizes, ends, before = [end - start for start, end in groups], list[int](), 0
+    abroad = digits.lstrip("([ ").startswith("+")
+    for place, size in enumerate(sizes[:-1], 1):
+        before += size
+        if before > MOST_DIALLED or total - before < LEAST_DIGITS:
+            break
+        if before < LEAST_DIGITS:
+            continue
+        end, start = groups[place - 1][1], groups[place][0]
+        gap = digits[end:start].strip(" \t-")
+        begins = abroad or gap or digits[start] == "0" or sizes[:place] == sizes[place : 2 * place]
+        if gap in _BEGINS and (begins or min(before, total - before) >= LONG):
+            ends.append(end)
+    return ends
 
 
 class PhoneForms:

@@ -17,9 +17,8 @@ from phonenumbers import phonenumbermatcher as library
 from phonenumbers.phonenumberutil import _UNWANTED_END_CHAR_PATTERN
 
 from tasks.data.redaction.patterns import OverBudget, ascii_digits
-from tasks.data.redaction.phone_forms import PhoneForms, phone_forms
+from tasks.data.redaction.phone_forms import LEAST_DIGITS, PhoneForms, likely_ends, phone_forms
 
-LEAST_DIGITS = 7
 SHORTEST = 6  # a local number of so few digits is none of a person, but a region may read on from behind it
 MOST_DIGITS = 40  # a number of 20 with its country's code, and an extension of 20
 LONGEST = 80  # characters
@@ -150,6 +149,8 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
 
         Of a candidate that is the end of another, read before, they are those that begin with it, and the other's.
         """
+        for size in likely_ends(candidate):
+            self._try_group(candidate, offset, 0, size)
         end = offset + len(candidate)
         longer, groups = self._inner.get(end, (end, {}))
         is_read = longer <= offset

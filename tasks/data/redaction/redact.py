@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tasks.data.redaction.ner import NameFinder
 
-VERSION = 2
+VERSION = 3
 OVER_BUDGET = "to search it for personal data costs more than a text of its length may"
 _NUMBERS = frozenset({"PHONE_NUMBER", "CREDIT_CARD", "US_SSN", "IBAN_CODE"})
 _WITHIN_PHONES = frozenset({"CREDIT_CARD", "IP_ADDRESS", "US_SSN"})  # kinds that match within a longer phone number
