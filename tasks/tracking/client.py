@@ -90,7 +90,7 @@ class Tracking(Runs):
         run = self.client.get_run(run_id)
         with sent_once():
             model = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
-        self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+            self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         with tempfile.TemporaryDirectory() as aside:
             with atomic_folder(Path(aside, "model")) as whole:  # with the hashes of all its files
                 mlflow.pyfunc.save_model(
