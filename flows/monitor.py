@@ -16,6 +16,7 @@ from tasks.context import PipelineContext, open_context
 from tasks.ledger.monitor_runs import LookWindow, MonitoredChampion, all_looks, look_of_year, record_look
 from tasks.ledger.pipeline_lock import hold_pipeline
 from tasks.ledger.promotions import reconcile_alias
+from tasks.ledger.retrain_history import requests_of
 from tasks.ledger.store import CLOCKS_APART
 from tasks.reference import read_reference
 from tasks.release import champion_files, champion_folder, check_problem
@@ -48,7 +49,9 @@ def monitor(pipeline: Pipeline, now: datetime | None = None) -> dict[str, Any]:
         earlier = all_looks(ledger, pipeline.name, version)
         answers = monitor_tasks.window_answers(pipeline, home, version, end)
         if reason := _reason_to_skip(pipeline, answers, earlier, end):
-            return {**_outcome_without_alarm(pipeline, version), "skipped": True, "reason": reason, "rows": len(answers)}
+            event = _repeat_alarm(context, earlier)
+            outcome = {**_outcome_without_alarm(pipeline, version), "event": event}
+            return {**outcome, "skipped": True, "reason": reason, "rows": len(answers)}
         from tasks.collect.monitor import state_at_look
 
         champion = MonitoredChampion(pipeline.name, version, earlier)
@@ -71,6 +74,16 @@ def _reason_to_skip(pipeline: Pipeline, answers: pd.DataFrame, earlier: Sequence
     return None
 
 
+def _repeat_alarm(context: PipelineContext, earlier: Sequence[Look]) -> str | None:
+    """Announce the alarm of the last look again where no retraining was asked for since: its event may have died with its process,
+    or with Prefect. Where it was heard, the two make one retraining."""
+    look, requests = earlier[-1] if earlier else None, requests_of(context.ledger, context.pipeline.name)
+    if look is None or not look.alarm or any(request.at >= look.at for request in requests):
+        return None
+    monitors = [finding["monitor"] for finding in look.payload["findings"] if finding["alarm"]]
+    return monitor_tasks.announce_alarm(context.pipeline, look, monitors, look_page(context.tracking, look))
+
+
 def _run_look(context: PipelineContext, version: str, answers: pd.DataFrame, end: datetime, state: LookState) -> dict[str, Any]:
     from tasks.collect.monitor import collect_look, payload_of
     from tasks.traffic.log import read_feedback
@@ -89,8 +102,9 @@ def _run_look(context: PipelineContext, version: str, answers: pd.DataFrame, end
     payload = {**payload_of(pipeline, version, window, findings), **links}
     look_window = LookWindow(*payload["window"])
     look = record_look(ledger, pipeline.name, version, look_window, alarm=bool(alarms), payload=payload)
-    event = monitor_tasks.announce_alarm(pipeline, look, alarms, look_page(tracking, look)) if alarms else None
-    seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": [finding.monitor for finding in alarms], "event": event}
+    monitors = [finding.monitor for finding in alarms]
+    event = monitor_tasks.announce_alarm(pipeline, look, monitors, look_page(tracking, look)) if alarms else None
+    seen_now = {"look": look.look, "alarm": bool(alarms), "monitors": monitors, "event": event}
     return {**_outcome_without_alarm(pipeline, version), "skipped": False, **payload, **seen_now}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -198,15 +199,15 @@ def publish_look(watch: LookReport, home: Home, tracking: Tracking) -> dict[str,
     return {"report": str(page), "run_id": run_id}
 
 
-def announce_alarm(pipeline: Pipeline, look: Look, alarms: tuple[Finding, ...], report: str) -> str:
+def announce_alarm(pipeline: Pipeline, look: Look, monitors: Sequence[str], report: str) -> str:
     """Emit the event that automations wait for, and return its name: decay where performance itself fell, drift otherwise."""
-    name = "tunekeeper.decay" if any(alarm.monitor.startswith(PERFORMANCE) for alarm in alarms) else "tunekeeper.drift"
+    name = "tunekeeper.decay" if any(monitor.startswith(PERFORMANCE) for monitor in monitors) else "tunekeeper.drift"
     payload = {
         "pipeline": pipeline.name,
         "version": look.champion_version,
         "look": look.look,
         "name": look.name,
-        "monitors": [alarm.monitor for alarm in alarms],
+        "monitors": list(monitors),
         "report": report,
     }
     emit_event(name, resource={"prefect.resource.id": RESOURCE + pipeline.name}, payload=payload)

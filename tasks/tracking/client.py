@@ -13,7 +13,7 @@ from typing import Any
 from configs.credentials import without_credentials
 from tasks.common.bases import Base, base_files
 from tasks.common.files import atomic_folder
-from tasks.tracking.connection import PREFIX
+from tasks.tracking.connection import PREFIX, sent_once
 from tasks.tracking.runs import Runs, model_id_of
 
 BASES = "tunekeeper-bases"  # the experiment that keeps them
@@ -45,13 +45,17 @@ class Tracking(Runs):
         """
         where = self.experiment(BASES)
         query = f"tags.`{PREFIX}base` = '{base.digest}'"
-        runs = self.attempt("looking for the base", lambda: self.client.search_runs([where], query))
+        tags = {f"{PREFIX}base": base.digest, f"{PREFIX}weights_sha256": base.weights, f"{PREFIX}name": base.name}
+
+        def find() -> Any:
+            runs = self.client.search_runs([where], query)
+            with sent_once():
+                return runs or [self.client.create_run(where, run_name=base.name, tags=tags)]
+
+        runs = self.attempt("looking for the base", find)
         whole = next((run.info.run_id for run in runs if run.info.status == "FINISHED"), None)
         if whole is not None:
             return self.artifact_uri(whole, "base")
-        tags = {f"{PREFIX}base": base.digest, f"{PREFIX}weights_sha256": base.weights, f"{PREFIX}name": base.name}
-        if not runs:
-            runs = [self.attempt("storing the base", lambda: self.client.create_run(where, run_name=base.name, tags=tags))]
         run = runs[0].info.run_id
         with tempfile.TemporaryDirectory() as aside:
             for file in base_files(base.path, base.target_tokenizer):
@@ -84,8 +88,9 @@ class Tracking(Runs):
         from mlflow.models import Model
 
         run = self.client.get_run(run_id)
-        model = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
-        self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        with sent_once():
+            model = self.client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
+            self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
         with tempfile.TemporaryDirectory() as aside:
             with atomic_folder(Path(aside, "model")) as whole:  # with the hashes of all its files
                 mlflow.pyfunc.save_model(
@@ -121,7 +126,10 @@ class Tracking(Runs):
                 if version.source == uri:
                     return version
             own_tags = {PREFIX + key: value for key, value in tags.items()}
-            return self.client.create_model_version(model, uri, run_id, tags=own_tags, model_id=model_id)  # no server guesses it
+            with sent_once():
+                return self.client.create_model_version(
+                    model, uri, run_id, tags=own_tags, model_id=model_id
+                )  # no server guesses it
 
         def register() -> str:
             number = find().version

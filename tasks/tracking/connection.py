@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+from tenacity.stop import stop_base
 
 from configs.credentials import MASK, without_credentials
 from configs.errors import InfraError, InputError
 from tasks.common.home import Home
+from tasks.common.processes import environment_variable
 from tasks.tracking.database import open_database
 
 T = TypeVar("T")
 PREFIX = "tunekeeper."  # of our tags
 ATTEMPTS = 4
 CONNECT_SECONDS = 10
+SILENT_SECONDS = 60  # in which a server that takes requests has answered none: to ask it again helps nobody who waits
 ADDRESS = re.compile(r"https?://[^/]|(sqlite|postgresql|mysql|mssql)(\+\w+)?://")  # of a server, or of a database
 DELETED = re.compile(r"The (experiment|run) (\w+) must be in the 'active'")
+CAUSE = re.compile(r"\(Caused by \w+\((.+)\)\)$", re.DOTALL)  # behind an address that takes all of a line
+_one_at_a_time = threading.Lock()
 REFUSED = ("PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED")
 
 
@@ -55,9 +62,12 @@ class Connection:
         return mlflow.MlflowClient(self.home.tracking_uri)
 
     def attempt(self, action: str, call: Callable[[], T]) -> T:
-        """Call, and call again after pauses of 1, 2, 4 seconds where the server or its database does not answer."""
+        """Call, and call again after pauses of 1, 2, 4 seconds where the server or its database does not answer.
+
+        A server that has kept the connection open and silent for SILENT_SECONDS is not asked again.
+        """
         attempts = Retrying(
-            stop=stop_after_attempt(ATTEMPTS), wait=wait_exponential(), retry=retry_if_exception(_is_temporary),
+            stop=stop_after_attempt(ATTEMPTS) | _stop_if_silent(), wait=wait_exponential(), retry=retry_if_exception(_is_temporary),
             sleep=self.pause, reraise=True,
         )  # fmt: skip
         try:
@@ -68,6 +78,16 @@ class Connection:
     def _fault(self, action: str, error: Exception) -> InfraError:
         where = without_credentials(self.home.tracking_uri)
         return InfraError(f"MLflow at {where}: {action} failed ({_in_short(error)}): {_remedy(where, error)}, then run again")
+
+
+@contextmanager
+def sent_once() -> Iterator[None]:
+    """What a block makes is asked for once: MLflow's client would ask again where an answer is lost, and there would be two.
+
+    Call it within `Connection.attempt`, whose next try looks first for what is there.
+    """
+    with _one_at_a_time, environment_variable("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"):
+        yield
 
 
 def check_address(uri: str) -> None:
@@ -107,8 +127,10 @@ def _remedy(where: str, error: Exception) -> str:
 
 
 def _in_short(error: Exception) -> str:
-    """The first line of an error; of a failed download the last one too, which has the cause."""
+    """The first line of an error; of a request the cause alone; of a failed download the last line too, which has the cause."""
     lines = without_credentials(str(error)).strip().splitlines()
+    if cause := CAUSE.search(str(error)):
+        return without_credentials(cause[1])[-200:]
     if not str(error).startswith("The following failures occurred") or len(lines) < 2:
         return first_line(error)
     return f"{first_line(error)} {lines[-1].strip()[:200]}"
@@ -146,6 +168,14 @@ def _is_temporary(error: BaseException) -> bool:
         return False
     code = getattr(error, "error_code", None)
     return code is None or code in ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_CONFLICT")
+
+
+class _stop_if_silent(stop_base):  # noqa: N801  (named as its kind are)
+    """Whether what failed was waited for, and long enough."""
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        waited = (retry_state.seconds_since_start or 0) >= SILENT_SECONDS
+        return waited and retry_state.outcome is not None and "timed out" in str(retry_state.outcome.exception())
 
 
 def first_line(error: Exception) -> str:

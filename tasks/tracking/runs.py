@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from configs.credentials import without_credentials
 from configs.errors import InfraError
 from tasks.common.home import Home
-from tasks.tracking.connection import PREFIX, Connection
+from tasks.tracking.connection import PREFIX, Connection, sent_once
 from tasks.tracking.run_description import describe_everywhere
 from tasks.tracking.run_facts import SplitFacts, dataset_inputs, origin_tags
 
@@ -75,7 +75,8 @@ class Runs(Connection):
                 return run_id
             own_tags = {f"{PREFIX}{key}": without_credentials(value) for key, value in {**tags, "train_key": train_key}.items()}
             origin = origin_tags(command, Path.cwd())
-            return str(self.client.create_run(where, run_name=name, tags={**origin, **own_tags}).info.run_id)
+            with sent_once():
+                return str(self.client.create_run(where, run_name=name, tags={**origin, **own_tags}).info.run_id)
 
         return self.attempt("opening the run", find)
 

@@ -51,8 +51,8 @@ class Traffic:
         self._accepted = self._written = self._lost = 0
         self._unwritten, self._unwritten_records = memoryview(b""), 0
         self._journal: Journal | None = None
-        self._synced, self._said = 0.0, -SAY_SECONDS
-        self._in_trouble = self._behind = self._closed = False
+        self._synced, self._said, self.trouble = 0.0, -SAY_SECONDS, ""  # the last: why the journal cannot be written now
+        self._behind = self._closed = False
         self._ended, self._sealed = threading.Event(), threading.Event()
         self._process = os.getpid()
         self._threads = [
@@ -183,14 +183,14 @@ class Traffic:
                 self._journal.records += self._unwritten_records
             self._unwritten_records = 0
             total = self._lost
-        if self._in_trouble:
-            self._in_trouble = False
+        if self.trouble:
+            self.trouble = ""
             log.warning("the traffic log in %s is written again; %d records were lost so far", self._folder, total)
 
     def _note_trouble(self, error: OSError) -> None:
-        if not self._in_trouble:
-            self._in_trouble = True
-            log.error("the traffic log in %s cannot be written %s; answers go on", self._folder, in_words(error))
+        if not self.trouble:
+            self.trouble = f"the traffic log in {self._folder} cannot be written {in_words(error)}"
+            log.error("%s; answers go on", self.trouble)
 
     def _count_unwritten_lost(self) -> None:
         """Count all that no disk has taken whole as lost, and say how many that are, whatever was said before."""

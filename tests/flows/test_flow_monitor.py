@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tiny
 
+from configs.errors import InfraError
 from configs.load import load_pipeline as load_config
 from flows.monitor import _reason_to_skip
 from flows.retrain import retrain
@@ -90,6 +91,24 @@ def test_traffic_like_the_reference_is_quiet_and_other_traffic_is_an_alarm_with_
     run = next(run for run in kept.runs() if run.data.tags.get("tunekeeper.watches") == "1")
     history = kept.tracking.client.get_metric_history(run.info.run_id, "inputs.vocabulary.effect")
     assert [point.step for point in history] == [1, 2] and run.info.status == "FINISHED"
+
+
+def test_an_alarm_whose_event_was_lost_is_announced_by_the_next_look_until_a_retraining_is_asked_for(kept, monkeypatch):
+    def lost(*_, **__):
+        raise InfraError("the Prefect server does not answer")
+
+    strange = [{"text": f"wholly unheard of matter number {n % 83} {'zebra' * (n % 5)}", "label": "x"} for n in range(400)]
+    serve(kept, strange)
+    monkeypatch.setattr(monitor, "emit_event", lost)
+    assert kept.command("monitor", str(kept.config), *GOOD, *WATCH)[0] == 1
+    events = []
+    monkeypatch.setattr(monitor, "emit_event", lambda name, resource, payload: events.append(payload))
+    again = look(kept)
+    assert again["skipped"] and again["event"] == "tunekeeper.drift" and not again["alarm"]
+    (payload,) = events
+    assert payload["name"] == "v1-1" and "inputs.vocabulary" in payload["monitors"]
+    kept.retrain(*GOOD)
+    assert look(kept)["event"] is None and len(events) == 1
 
 
 def test_look_retraining_and_history_lead_to_one_another(kept, monkeypatch):

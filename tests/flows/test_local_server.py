@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from httpx import HTTPStatusError, ReadTimeout, Request, Response
 from prefect.settings import PREFECT_API_URL
 
 from configs.errors import InfraError
-from flows.local import server
+from flows.local import prefect_address, server
 from flows.local.server import _listen, is_alive, prefect_if_up, prefect_server, used_by_others
 from tasks.common.home import Home
+from tasks.common.http import HttpAnswer
 
 
 def test_of_two_that_want_one_port_the_second_takes_another_or_says_that_it_cannot() -> None:
@@ -53,6 +55,29 @@ def test_a_named_server_that_is_away_is_named_with_its_variable_and_without_its_
     ):
         client.read_flow_runs()
     assert address.rpartition("@")[2] in str(told.value) and "Zqsecret1" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "error", "reason"),
+    [
+        (502, "<html>Bad Gateway</html>", RuntimeError("Failed to reach API at http://named/api/"), "HTTP 502"),
+        (200, "<html>Log in</html>", RuntimeError("Failed to reach API at http://named/api/"), "HTTP 200"),
+        (200, "true", ReadTimeout(""), "ReadTimeout"),
+    ],
+)
+def test_a_proxy_or_a_silence_in_the_place_of_a_server_is_named_with_the_remedy(tmp_path, monkeypatch, status, page, error, reason):
+    monkeypatch.setenv("PREFECT_API_URL", "http://named/api")
+    monkeypatch.setattr(prefect_address, "fetch", lambda _: HttpAnswer(status, page))
+    told = rf"Prefect server at http://named/api does not answer \({reason}.*\): start it, or correct or unset PREFECT_API_URL"
+    with pytest.raises(InfraError, match=told), prefect_server(Home(tmp_path)):
+        raise error
+
+
+def test_what_a_sound_server_refuses_is_its_own_word(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://named/api")
+    monkeypatch.setattr(prefect_address, "fetch", lambda _: HttpAnswer(200, "true"))
+    with pytest.raises(HTTPStatusError, match="its word"), prefect_server(Home(tmp_path)):
+        raise HTTPStatusError("its word", request=Request("GET", "http://named"), response=Response(403))
 
 
 def test_a_fault_of_the_run_itself_is_not_laid_upon_a_server_that_is_away(tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ from tasks.serving.batch.part_files import result_mark
 from tasks.serving.batch.scoring import score_files
 from tasks.serving.batch.scoring_job import ScoringJob
 from tasks.serving.batcher import Prediction
+from tasks.traffic import writer
 from tasks.traffic.log import pending_audits, read_answers
 
 CHILD = Path(__file__).parent / "batch_child.py"
@@ -297,6 +298,26 @@ def test_the_draw_for_audit_is_made_for_scored_rows_too(tmp_path):
     run(tmp_path, source, tmp_path / "out.parquet")
     assert 120 < len(pending_audits(tmp_path, "tiny")) < 280  # 200 expected, six standard errors of 13.4
     assert set(read_answers(tmp_path, "tiny")["origin"]) == {"score"}
+
+
+def test_a_log_that_takes_no_answers_stops_the_scoring_which_then_goes_on(tmp_path):
+    source, _ = write(tmp_path, 300)
+    place = tmp_path / "traffic" / "tiny"
+    place.parent.mkdir()
+    place.write_text("")  # a file where the log's folder should be
+    with pytest.raises(InfraError, match=r"traffic/tiny cannot be written \(.*\): move away .*, then run the same command again"):
+        run(tmp_path, source, tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+    place.unlink()
+    assert not run(tmp_path, source, tmp_path / "out.parquet").skipped
+    result = pd.read_parquet(tmp_path / "out.parquet")
+    assert set(result["answer_id"]) == set(read_answers(tmp_path, "tiny")["id"])
+
+
+def test_answers_that_are_longer_together_than_the_logs_queue_are_all_logged(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "MOST_WAITING", 250)
+    source, _ = write(tmp_path, 600)
+    assert run(tmp_path, source, tmp_path / "out.parquet").answered == len(read_answers(tmp_path, "tiny")) == 600
 
 
 @pytest.mark.parametrize(

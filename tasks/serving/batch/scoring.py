@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from configs.errors import InputError
+from configs.errors import InfraError, InputError
 from tasks.common.workspace import world_faults
 from tasks.data.answers import NO_ANSWER
 from tasks.data.normalise import unusable_reason
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 OURS = ("prediction", "score", "model_version", "answer_id")
 PLACES = ("answer_start", "answer_end")  # of an answer in the context as the file has it
+LOGGED_AT_ONCE = 200  # rows; the log's queue holds that many of the longest texts
 _EMPTY = Prediction("", "", None)
 
 
@@ -142,19 +143,23 @@ def _predict_texts(job: ScoringJob, texts: list[str], answers: PartialAnswers) -
 def _log_predictions(
     job: ScoringJob, number: int, predictions: list[Prediction], has_text: list[bool], ids: list[str], latency: float
 ) -> None:
-    """Into the traffic log before the part is there: killed in between, the same ids are logged again, which changes nothing."""
+    """Into the traffic log before the part is there: killed in between, the same ids are logged again, which changes nothing.
+
+    InfraError where the log does not take them: a result with ids of which it knows nothing would be done, and stay so.
+    """
     rng, now = random.Random(f"{job.key} {number}"), datetime.now(UTC)
     traffic = job.log
     if traffic is not None:
         drawn = [draw_audit(job.audit_rate, rng) for _ in predictions]
-        traffic.answered(
-            [
-                Answer(name, now, job.version, prediction.text, prediction.prediction, prediction.score, latency, *audit, "score")
-                for name, prediction, audit, there in zip(ids, predictions, drawn, has_text, strict=True)
-                if there
-            ]
-        )
-        traffic.flush()
+        answers = [
+            Answer(name, now, job.version, prediction.text, prediction.prediction, prediction.score, latency, *audit, "score")
+            for name, prediction, audit, there in zip(ids, predictions, drawn, has_text, strict=True)
+            if there
+        ]
+        for start in range(0, len(answers), LOGGED_AT_ONCE):
+            traffic.answered(answers[start : start + LOGGED_AT_ONCE])
+            if not traffic.flush():
+                raise InfraError(f"{traffic.trouble}, then run the same command again; what was finished is kept")
 
 
 def _bool_array(values: list[bool]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
