@@ -23,8 +23,8 @@ _SWALLOWED = r"(\d{10,11})"
 def likely_ends(digits: str) -> list[int]:
     """Where in a stretch of digits one number may end and the next begin, with nothing but a gap between.
 
-    Either both parts are long, or the first is an international number, or behind the gap stands what a number begins with (`0`, `+`
-    or a bracket), or groups as long as those before it.
+    Either both parts are long, or the first is an international number, or behind the gap stands what a number begins with (`0`,
+    `+` or a bracket), or groups as long as those before it.
     """
     groups, total = list[tuple[int, int]](), 0
     for match in _GROUP.finditer(digits):
