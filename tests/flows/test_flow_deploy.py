@@ -77,6 +77,7 @@ def test_what_the_yaml_says_is_deployed_once_however_often_and_what_it_says_no_m
         assert left == {"tunekeeper tiny: failure"}
 
 
+@pytest.mark.slow
 def test_runs_that_a_schedule_has_planned_carry_their_pipelines_name(keep, pool, monkeypatch):
     monkeypatch.setattr(run_names, "PAGE", 2)  # there are more deployments and runs than one page of the server holds
     deploy(keep, pool, *SETTINGS)

@@ -22,6 +22,7 @@ def rows(keep):
 PAIRS = ("data.text=first", "data.text_pair=second", "model.max_length=40", "training.epochs=6", "data.redact.enabled=true")
 
 
+@pytest.mark.slow
 def test_a_pair_is_learned_scored_and_served_as_one_input(keep, rows):
     found = keep.retrain(*PAIRS)
     assert found["verdict"] == "PROMOTE" and found["metrics"]["accuracy"] > 0.8, found["reasons"]

@@ -113,6 +113,7 @@ def test_a_waiting_version_is_promoted_as_its_decision_says_and_otherwise_only_f
     assert keep.tracking.version_tags("tiny", "2")["approval_by"] == "Ada"
 
 
+@pytest.mark.slow
 def test_what_a_person_rejected_is_promoted_only_for_a_reason(keep):
     keep.retrain(*GOOD, "release.approval=manual")
     asked = approvals.find_approval(keep.ledger, "tiny", keep.tracking.version_tags("tiny", "1")["decision_key"])

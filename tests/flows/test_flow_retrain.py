@@ -62,6 +62,7 @@ def test_an_upgrade_says_what_it_will_do_anew_and_does_nothing_where_no_executed
     )
 
 
+@pytest.mark.slow
 def test_a_report_whose_numbers_are_gone_from_mlflow_is_said_with_where_they_were(keep):
     done = keep.retrain()
     for file in keep.home.artifacts.rglob("report.json"):
@@ -136,6 +137,7 @@ def test_mlflows_own_fields_say_what_was_decided_by_whom_from_what_and_on_which_
     assert len(inputs) == 3 and not any(row["text"] in str(vars(each)) for each in inputs.values() for row in tiny.rows(300))
 
 
+@pytest.mark.slow
 def test_a_report_shows_the_losses_of_each_epoch_and_how_well_the_model_knows_its_own_rows(keep):
     first = keep.retrain(*GOOD)
     report = from_json(Path(first["report"]).with_suffix(".json").read_bytes())

@@ -141,6 +141,7 @@ def test_a_number_is_judged_in_its_own_unit(keep):
     assert "must be less than 1" in keep.refused("gate.margin=2.5")
 
 
+@pytest.mark.slow
 def test_a_champion_of_another_problem_is_named_before_anything_is_trained_scored_or_watched(keep):
     rows = tiny.number_rows(300).rename(columns={"id": "ticket", "target": "days"}).assign(half="all", label="a")
     rows.to_csv(keep.folder / "rows.csv", index=False)

@@ -42,6 +42,7 @@ def machine(keep, monkeypatch):
     return SimpleNamespace(home=home, ran=ran, told=told)
 
 
+@pytest.mark.slow
 def test_weights_trained_elsewhere_are_those_trained_here_to_the_bit_and_what_differs_is_refused(keep, machine, bert_folder):
     base = f"model.base={shutil.copytree(bert_folder, keep.folder / 'base')}"
     assert "training went wrong twice" in keep.refused(THERE, base, "training.learning_rate=1e30", code=1)
