@@ -16,6 +16,10 @@ async function show() {
     return;
   }
   form.hidden = true;
+  if (!answer.ok) {
+    document.getElementById("paths").textContent = `The service does not describe itself: openapi.json gave HTTP ${answer.status}.`;
+    return;
+  }
   const spec = await answer.json();
   document.title = spec.info.title;
   SwaggerUIBundle({
