@@ -28,21 +28,21 @@ class Exchanges:
     earlier: array[int] = field(default_factory=lambda: array("Q"))  # row, hash up to an earlier answer, and up to what follows
 
     @classmethod
-    def blank(cls, n: int) -> Exchanges:
+    def of_rows(cls, n: int) -> Exchanges:
         return cls(np.zeros(n, dtype=np.uint64))
 
-    def note(self, row: int, text: str, target: str) -> None:
+    def add_row(self, row: int, text: str, target: str) -> None:
         """Keep the hashes of a row; `text` and `target` as a network reads them."""
         if not is_conversation(text):
             return
         turns = [*turns_of(key_text(text)), Turn(ASSISTANT, key_text(plain_part(target)))]
-        said = list(_hashes(turns))
-        self.own[row] = said[-1]
+        hashes = list(_hashes(turns))
+        self.own[row] = hashes[-1]
         for place, turn in enumerate(turns[:-1]):
             if turn.role == ASSISTANT:
-                self.earlier.extend((row, said[place], said[place + 1]))
+                self.earlier.extend((row, hashes[place], hashes[place + 1]))
 
-    def held(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    def earlier_exchanges(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """(rows, hashes): the exchanges that rows begin with, but for greetings."""
         table = np.array(self.earlier, dtype=np.uint64).reshape(-1, 3)
         rows, steps = table[:, 0].astype(np.int64), table[:, 1:]

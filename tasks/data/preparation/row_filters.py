@@ -113,7 +113,7 @@ class _Likeness:
 def _likeness(marks: Marks, alive: Indices, i: Indices, j: Indices) -> _Likeness:
     place = np.full(len(marks.target), -1, dtype=np.int64)
     place[alive] = np.arange(len(alive))
-    rows, held = marks.exchanges.held()
+    rows, held = marks.exchanges.earlier_exchanges()
     there = place[rows] >= 0
     same_text = first_of_each(marks.text[alive, 0], marks.text[alive, 1])
     return _Likeness(i, j, same_text, marks.exchanges.own[alive], place[rows[there]], held[there])

@@ -68,7 +68,7 @@ class Marks:
         signatures = blank_signatures(folder / "signatures.npy", n)
         keys, numbers = np.zeros((n, 2), dtype=np.uint64), np.zeros(n, dtype=np.uint64)
         splits, pairless = np.full(n, NOT_GIVEN, dtype=np.int8), np.zeros(n, dtype=np.bool_)
-        return cls(keys, numbers, numbers.copy(), np.zeros(n), splits, pairless, signatures, Exchanges.blank(n))
+        return cls(keys, numbers, numbers.copy(), np.zeros(n), splits, pairless, signatures, Exchanges.of_rows(n))
 
 
 def index_rows(raw: RawRows, redactor: Redactor | None) -> tuple[Dataset, Marks]:
@@ -153,7 +153,7 @@ class _PreparationPass:
         self._fill_marks(slice(first, last), texts, targets, columns["group"], columns["split"])
         if self.facts.reads_messages:
             for place, (text, target) in enumerate(zip(network_view(texts), network_view(targets), strict=True)):
-                self.marks.exchanges.note(first + place, text, target)
+                self.marks.exchanges.add_row(first + place, text, target)
         self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):

@@ -37,6 +37,7 @@ PhoneFinder = Callable[[Sequence[str]], Iterator[Span]]  # of several readings o
 
 # What a text must contain for a kind to be possible: small linear-time patterns over bytes, so that most rows skip the recognizers.
 # Digits of other scripts are made ASCII's first (ascii_forms): their class would make the automaton a thousand times larger.
+_NO_DIGITS = re.compile(r"\D+")
 _SEVEN_DIGITS = r"[0-9](?:[-xX /()\[\].~\x80-\xff]*[0-9]){6}"
 PREFILTER = {
     "EMAIL_ADDRESS": r"@",
@@ -61,6 +62,11 @@ _OTHER_FORM = re.compile(rf"[^\D0-9]|[{re.escape(''.join(_FORMS))}]")
 def ascii_digits(text: str) -> str:
     """The text with the digits of every script as ASCII's, each in its place: a number is found, and tagged, in any."""
     return text if text.isascii() else _OTHER_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit.group())), text)
+
+
+def digits_of(text: str) -> str:
+    """The digits of a text, of whatever script, as ASCII has them."""
+    return ascii_digits(_NO_DIGITS.sub("", text))
 
 
 def ascii_forms(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import re2
 
-from tasks.data.redaction.patterns import PhoneFinder, Span
+from tasks.data.redaction.patterns import PhoneFinder, Span, digits_of
 
 if TYPE_CHECKING:
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
@@ -34,7 +34,6 @@ _SUM_INSIDE = re.compile(r"/| - |\.\d{1,2}-")
 _PHONE_LIKE = re2.compile(r"(?:\+|\(\+?)?\d(?:[ ()./\-–]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?")
 _SEVEN = re.compile(r"\d(?>[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
 _CARD_LIKE = re2.compile(r"\b\d(?:[ \t-]{0,2}\d){11,18}\b")
-_NO_DIGITS = re.compile(r"\D+")
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # twice a digit, the digits of that added up
 _AREA_CODE = re.compile(r"0[1-9]\d{1,4} ?/ ?\d{4,8}")  # as Germans and Austrians write it: no sum begins with 0
 
@@ -47,10 +46,6 @@ def _has_word_nearby(text: str, start: int, end: int, words: re2._Regexp) -> boo
 def _has_calling_word(text: str, start: int, end: int) -> bool:
     """A word of calling stands by, and none that makes the number an order's, an account's..."""
     return _has_word_nearby(text, start, end, CALL) and not _REFERENCE.search(text[max(0, start - _NEAR // 2) : start])
-
-
-def _digits(text: str) -> str:
-    return _NO_DIGITS.sub("", text)
 
 
 def phone_finder_of(recognizer: PhoneRecognizer) -> PhoneFinder:
@@ -74,7 +69,7 @@ def is_phone(text: str, start: int, end: int) -> bool:
     if not _SEVEN.search(number) or _is_date_or_sum(text, start, end):
         return False
     is_sum = _SUM_INSIDE.search(number) and not _AREA_CODE.fullmatch(number)
-    sure = (len(_digits(number)) >= 10 or not number.isdigit()) and not is_sum
+    sure = (len(digits_of(number)) >= 10 or not number.isdigit()) and not is_sum
     return sure or _has_calling_word(text, start, end)
 
 
@@ -90,7 +85,7 @@ def _phones_of_other_regions(text: str) -> Iterator[Span]:
         number = match.group()
         if (start and text[start - 1].isalnum()) or (end < len(text) and text[end].isalnum()) or _is_date_or_sum(text, start, end):
             continue
-        abroad = number.startswith(("+", "(+", "00")) and len(_digits(number)) >= 9
+        abroad = number.startswith(("+", "(+", "00")) and len(digits_of(number)) >= 9
         if abroad or _has_calling_word(text, start, end):
             yield Span(start, end, "PHONE_NUMBER", 0.4)
 
@@ -98,7 +93,7 @@ def _phones_of_other_regions(text: str) -> Iterator[Span]:
 def more_cards(text: str) -> Iterator[Span]:
     """Ranges that presidio's pattern leaves out, by the issuers' own prefixes and lengths, with the Luhn check."""
     for match in _CARD_LIKE.finditer(text):
-        number = _digits(match.group())
+        number = digits_of(match.group())
         sure, possible = _match_card_schemes(number)
         if possible and _passes_luhn(number) and (sure or _has_word_nearby(text, match.start(), match.end(), _CARD)):
             yield Span(match.start(), match.end(), "CREDIT_CARD", 1.0)

@@ -16,7 +16,7 @@ import phonenumbers
 from phonenumbers import phonenumbermatcher as library
 from phonenumbers.phonenumberutil import _UNWANTED_END_CHAR_PATTERN
 
-from tasks.data.redaction.patterns import OverBudget, ascii_digits
+from tasks.data.redaction.patterns import OverBudget, digits_of
 from tasks.data.redaction.phone_forms import LEAST_DIGITS, PhoneForms, likely_ends, phone_forms
 
 SHORTEST = 6  # a local number of so few digits is none of a person, but a region may read on from behind it
@@ -30,7 +30,6 @@ Accepts = Callable[[str, int, int], bool]
 _A_NUMBER = phonenumbers.PhoneNumber()  # a stand-in: the matcher does not use its value
 _CUTS = (re.compile(r"\s+(?=[(+])"), re.compile(r"(?<=\d)\s"), re.compile(r"(?<=\d)\D"))  # the likeliest ends of a number first
 _SECOND_NUMBER = re.compile(r"[\\/] *x")
-_NO_DIGITS = re.compile(r"\D+")
 _MAYBE_EXTENSION = re.compile(r"[^\d\s().\[\]/+-]+")
 
 
@@ -187,7 +186,7 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
         if regions is None:
             regions = self._known[group] = self._possible_regions(group)
         if not regions:
-            return False if SHORTEST <= len(_NO_DIGITS.sub("", group)) < LEAST_DIGITS else None
+            return False if SHORTEST <= len(digits_of(group)) < LEAST_DIGITS else None
         self._take(ACCEPT_COST)
         if not self._accepts(self.text, offset, offset + len(group)):
             return False
@@ -203,11 +202,11 @@ class _Matcher(phonenumbers.PhoneNumberMatcher):
 
     def _possible_regions(self, group: str) -> dict[str, bool]:
         """The regions that may read a group as a number, in their order, and whether one surely does."""
-        digits = _digits(group)
+        digits = digits_of(group)
         if not LEAST_DIGITS <= len(digits) <= MOST_DIGITS:
             return {}
         self._take(FORM_COST)
-        heads = {_digits(group[: each.start()]) for each in _MAYBE_EXTENSION.finditer(group)}
+        heads = {digits_of(group[: each.start()]) for each in _MAYBE_EXTENSION.finditer(group)}
         if ("+" in group or "\uff0b" in group) and not digits.startswith("0"):  # read alike in every region
             plain = not heads and group.lstrip("([ ").startswith(("+", "\uff0b"))
             return self._forms.possible_abroad(digits) if plain else {self._forms.regions[0]: False}
@@ -243,8 +242,3 @@ def _cut_to_longest(candidate: str) -> str:
         return candidate
     ends = ([each.start() for each in cut.finditer(candidate, LEAST_DIGITS, LONGEST)] for cut in _CUTS)
     return candidate[: next((places[-1] for places in ends if places), LONGEST)]
-
-
-def _digits(group: str) -> str:
-    """The digits of a group, of whatever script, as ASCII has them."""
-    return ascii_digits(_NO_DIGITS.sub("", group))
