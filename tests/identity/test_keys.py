@@ -138,9 +138,10 @@ def copied(copied_code, monkeypatch):
         identity._code_of.cache_clear()
 
     def edit(file, old, new):
-        originals[file] = (root / file).read_text()
-        assert old in originals[file], f"{file} has no {old!r}"
-        write(file, originals[file].replace(old, new, 1) if old else new)
+        text = (root / file).read_text()
+        originals.setdefault(file, text)
+        assert old in text, f"{file} has no {old!r}"
+        write(file, text.replace(old, new, 1) if old else new)
 
     monkeypatch.setattr(identity, "ROOT", root)
     monkeypatch.setenv("TUNEKEEPER_HOME", str(root / "none"))
@@ -150,6 +151,7 @@ def copied(copied_code, monkeypatch):
     yield edit
     for file, text in originals.items():
         write(file, text)
+    identity._code_of.cache_clear()
 
 
 def imported_modules(module):
