@@ -25,6 +25,7 @@ from benchmarks.clients import ROOT, Asking, Server, clients, free_port, server
 from configs.load import load_pipeline
 from configs.schema import Pipeline
 from tasks.common.home import Home, settle_environment
+from tasks.context import open_ledger
 
 sys.path.insert(0, str(ROOT / "tests" / "serving"))
 sys.path.insert(0, str(ROOT / "tests"))
@@ -58,6 +59,7 @@ def prepared(folder: Path) -> tuple[Pipeline, Path]:
     os.environ["TUNEKEEPER_HOME"] = str(home)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     settle_environment(Home(home))
+    open_ledger(Home(home)).write(lambda _: None)  # a version that no ledger knows of is an error
     for number in (1, 2):
         labels = tuple(f"intent {place}" for place in range(14))
         register(home, pipeline, folder / str(number), seed=number, champion=number == 1, labels=labels, spread=0.02)
