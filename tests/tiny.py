@@ -10,12 +10,45 @@ from pathlib import Path
 
 import pandas as pd
 
+from configs.schema import (
+    BitFit,
+    Dora,
+    Full,
+    HeadOnly,
+    Ia3,
+    LastLayers,
+    Lora,
+    Oft,
+    Pissa,
+    Prefix,
+    Prompt,
+    PTuning,
+    RsLora,
+    Vera,
+    facts_of,
+)
 from tasks.data.text_parts import join_parts
 
 KEYS = (("north", "south"), ("red", "blue"))
 FILLERS = tuple(a + b for a in ("ka", "lo", "mi", "ru", "te", "so") for b in ("n", "st", "ra", "le", "mp", "do"))
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 FIRST, SECOND, WORDS = 4, 9, 13  # places of the key words, words of a text
+ADAPTERS = {  # every kind, small
+    adapter.kind: adapter
+    for adapter in (
+        Lora(r=4), Full(), HeadOnly(), LastLayers(layers=1), BitFit(), RsLora(r=4), Dora(r=4), Pissa(r=4), Ia3(), Vera(r=16),
+        Oft(block_size=4), Prompt(tokens=4), PTuning(tokens=4), Prefix(tokens=4),
+    )
+}  # fmt: skip
+
+
+def makes_sense(problem, adapter):
+    """Whether a config may name both."""
+    try:
+        adapter.check_choice(problem, facts_of(problem))
+    except ValueError:
+        return False
+    return True
 
 
 def rows(n, seed=0, start=0, noise=0.0):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from configs.schema.adapters import Adapter, Lora
+from configs.schema.adapters import Adapter
 from configs.schema.metrics import Metric
 from configs.schema.problem_facts import ProblemFacts, ProblemName
 from configs.schema.problems import FACTS
@@ -17,7 +17,16 @@ PREFERENCE_ACCURACY = Metric("preference_accuracy", "preference accuracy", "shar
 PREFERENCE_MARGIN = Metric("preference_margin", "preference margin", "number", True)
 
 
-class Supervised(Frozen):
+class ObjectiveSection(Frozen):
+    """What every objective can be told where it is one of a chain."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = Field(None, description="of this stage of a chain; default: training.epochs")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="of this stage of a chain; default: that of the objective and the adapter"
+    )
+
+
+class Supervised(ObjectiveSection):
     kind: Literal["supervised"] = "supervised"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -34,7 +43,7 @@ class Supervised(Frozen):
         return facts
 
 
-class Preference(Frozen):
+class Preference(ObjectiveSection):
     """Direct preference optimisation (Rafailov et al. 2023, arXiv:2305.18290): answers that were preferred become likelier than
     those that were rejected, relative to the network that training starts from."""
 
@@ -53,10 +62,9 @@ class Preference(Frozen):
         """ValueError where these settings make no sense beside the problem or the adapter."""
         if not facts.continues_text:
             raise ValueError(f"objective.kind preference: {problem} has no pairs of texts that a decoder continues: drop it")
-        if isinstance(adapter, Lora) and adapter.dropout:
+        if dropout := getattr(adapter, "dropout", 0.0):
             raise ValueError(
-                f"adapter.dropout {adapter.dropout}: objective.kind preference compares likelihoods, which dropout would drown: "
-                "set it to 0"
+                f"adapter.dropout {dropout}: objective.kind preference compares likelihoods, which dropout would drown: set it to 0"
             )
         if self.label_smoothing and self.loss != "sigmoid":
             raise ValueError(f"objective.label_smoothing is of loss=sigmoid, and loss is {self.loss}: drop it")
@@ -73,7 +81,17 @@ class Preference(Frozen):
 
 
 OBJECTIVES = (Supervised, Preference)
-Objective = Annotated[Supervised | Preference, Field(discriminator="kind")]
+Objective = Annotated[Supervised | Preference, Field(discriminator="kind")]  # in the order in which a chain may have them
+
+
+def check_chain(stages: tuple[Supervised | Preference, ...]) -> None:
+    """ValueError where objectives do not follow one another, or the only one has settings of a stage."""
+    order = [OBJECTIVES.index(type(stage)) for stage in stages]
+    if order != sorted(set(order)):
+        names = ", ".join(kind.model_fields["kind"].default for kind in OBJECTIVES)
+        raise ValueError(f"objective: a chain has each of {names} once at the most, in this order: put them so")
+    if len(stages) == 1 and (own := [name for name in ObjectiveSection.model_fields if getattr(stages[0], name) is not None]):
+        raise ValueError(f"objective.{own[0]} is of a stage of a chain, and there is one objective: write it under training")
 
 
 def metric_titles() -> dict[str, str]:

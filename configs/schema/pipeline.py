@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from configs.schema.adapters import Adapter, Lora
 from configs.schema.contract import Contract
@@ -12,7 +12,7 @@ from configs.schema.data import Data
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate
 from configs.schema.metrics import BLEU
-from configs.schema.objectives import Objective, Supervised
+from configs.schema.objectives import Objective, Supervised, check_chain
 from configs.schema.operations import Monitor, Release, Schedule, Serving
 from configs.schema.problem_defaults import with_defaults
 from configs.schema.problem_facts import TARGET_COLUMNS, ProblemFacts, ProblemName
@@ -45,7 +45,10 @@ class Pipeline(Frozen):
     model: Model
     contract: Contract = Contract()
     adapter: Adapter = Lora()
-    objective: Objective = Supervised()
+    objective: Annotated[
+        Annotated[Objective, Tag("one")] | Annotated[tuple[Objective, ...], Tag("several")],
+        Discriminator(lambda value: "several" if isinstance(value, list | tuple) else "one"),
+    ] = Field(Supervised(), description="one, or a list: each training starts from the weights of the one before")
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
@@ -57,7 +60,17 @@ class Pipeline(Frozen):
     @property
     def facts(self) -> ProblemFacts:
         """What its problem reads and says, and what its models are compared by."""
-        return self.objective.with_metrics(facts_of(self.problem))
+        return self.last_objective.with_metrics(facts_of(self.problem))
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The objectives of its trainings, in their order."""
+        return self.objective if isinstance(self.objective, tuple) else (self.objective,)
+
+    @property
+    def last_objective(self) -> Objective:
+        """That of the weights which are released: what models are compared by is its."""
+        return self.objectives[-1]
 
     @property
     def inputs(self) -> Literal["text", "pair", "messages"]:
@@ -92,6 +105,11 @@ class Pipeline(Frozen):
     @field_validator("objective", mode="before")
     @classmethod
     def _an_objective_is_supervised_unless_it_says_otherwise(cls, value: object) -> object:
+        if isinstance(value, list | tuple):
+            if not value:
+                raise ValueError("an empty list: name one objective or more, or leave it out")
+            stages = [{"kind": Supervised().kind, **each} if isinstance(each, dict) else each for each in value]
+            return stages[0] if len(stages) == 1 else stages
         return {"kind": Supervised().kind, **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
@@ -103,14 +121,6 @@ class Pipeline(Frozen):
                 "training.early_stopping watches the validation rows, and data.split.validation is 0: "
                 "raise data.split.validation, or drop training.early_stopping"
             )
-        self.objective.check_choice(self.problem, self.facts, self.adapter)
-        if self.objective.needs_pairs and self.data.rejected is None and not self.data.feedback:
-            raise ValueError(
-                f"objective.kind {self.objective.kind} learns from pairs of answers: set data.rejected to the column of those that "
-                "the completions were preferred to, or data.feedback=true to learn from corrections"
-            )
-        if self.data.rejected is not None and not self.objective.needs_pairs:
-            raise ValueError(f"data.rejected: objective.kind {self.objective.kind} reads no rejected answers: drop it")
         own = self.facts.own_columns
         for name in sorted({"text", "prompt", "question", "context", *TARGET_COLUMNS.values()} - {*own}):
             if getattr(self.data, name) != Data.model_fields[name].default:
@@ -134,6 +144,23 @@ class Pipeline(Frozen):
             raise ValueError(
                 "gate.window is of the newest test rows, and data.time names no column: set data.time, or drop gate.window"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _adapter_and_objectives_fit(self) -> Self:
+        self.adapter.check_choice(self.problem, self.facts)
+        check_chain(self.objectives)
+        if len(self.objectives) > 1 and self.training.learning_rate is not None:
+            raise ValueError("training.learning_rate: objectives of a chain bear rates of their own: write it under each of them")
+        for stage in self.objectives:
+            stage.check_choice(self.problem, self.facts, self.adapter)
+        if self.last_objective.needs_pairs and self.data.rejected is None and not self.data.feedback:
+            raise ValueError(
+                f"objective.kind {self.last_objective.kind} learns from pairs of answers: set data.rejected to the column of those "
+                "that the completions were preferred to, or data.feedback=true to learn from corrections"
+            )
+        if self.data.rejected is not None and not self.last_objective.needs_pairs:
+            raise ValueError(f"data.rejected: objective.kind {self.last_objective.kind} reads no rejected answers: drop it")
         return self
 
     @model_validator(mode="after")

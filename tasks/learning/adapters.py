@@ -1,48 +1,190 @@
-"""Which weights move: the whole network, or low-rank updates of its linear layers."""
+"""Which weights move: the base's own, all or some, or new ones beside its linear layers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, TypeGuard, assert_never
 
-from configs.schema import Adapter, Full, Lora
+from configs.schema import (
+    Adapter,
+    BitFit,
+    Dora,
+    Full,
+    HeadOnly,
+    Ia3,
+    LastLayers,
+    LayerAdapter,
+    Lora,
+    LowRank,
+    Oft,
+    Pissa,
+    Prefix,
+    Prompt,
+    PTuning,
+    RsLora,
+    Vera,
+    VirtualTokens,
+)
 from tasks.problems.types import TaskType
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftConfig
     from torch import nn
 
 
 def add_adapter(network: nn.Module, adapter: Adapter, task: TaskType) -> nn.Module:
-    """Wrap a pretrained network for training; the caller seeds, because LoRA's A matrices are drawn at random."""
+    """Prepare a pretrained network for training: let some of its weights move, or put new ones into it.
+
+    The caller seeds, because new weights are drawn at random. A head that is added later moves too.
+    """
+    settings: dict[str, Any]
     match adapter:
         case Full():
             return network
+        case HeadOnly():
+            return network.requires_grad_(False)
+        case LastLayers():
+            return _moving(network, [value for part in last_layers(network, adapter.layers) for value in part.parameters()])
+        case BitFit():
+            return _moving(network, [value for name, value in network.named_parameters() if name.rpartition(".")[2] == "bias"])
         case Lora():
-            from peft import LoraConfig, get_peft_model
-
-            targets = adapter.target_modules
-            config = LoraConfig(
-                r=adapter.r,
-                lora_alpha=adapter.alpha,
-                lora_dropout=adapter.dropout,
-                target_modules=targets if isinstance(targets, str) else list(targets),
-                task_type=task,
-            )
-            return get_peft_model(network, config)  # type: ignore[no-any-return]
+            return _with_low_rank(network, adapter, task)
+        case RsLora():
+            return _with_low_rank(network, adapter, task, use_rslora=True)
+        case Dora():
+            return _with_low_rank(network, adapter, task, use_dora=True)
+        case Pissa():
+            return _with_low_rank(network, adapter, task, init_lora_weights="pissa")
+        case Ia3():
+            return _with_peft(network, _config("IA3Config", task, target_modules=_targets(adapter), feedforward_modules=[]))
+        case Vera():
+            settings = {"target_modules": _targets(adapter), "r": adapter.r, "vera_dropout": adapter.dropout}
+            return _with_peft(network, _config("VeraConfig", task, **settings))
+        case Oft():
+            settings = {"target_modules": _targets(adapter), "oft_block_size": adapter.block_size}
+            return _with_peft(network, _config("OFTConfig", task, **settings))
+        case Prompt():
+            settings = {**_virtual(adapter), "prompt_tuning_init": "SAMPLE_VOCAB"}
+            return _with_virtual_tokens(network, _config("PromptTuningConfig", task, **settings))
+        case PTuning():
+            return _with_virtual_tokens(network, _config("PromptEncoderConfig", task, **_virtual(adapter)))
+        case Prefix():
+            return _with_peft(network, _config("PrefixTuningConfig", task, **_virtual(adapter)))
         case _:
             assert_never(adapter)
+
+
+def _moving(network: nn.Module, parameters: list[nn.Parameter]) -> nn.Module:
+    """The network with these parameters alone to train."""
+    network.requires_grad_(False)
+    for value in parameters:
+        value.requires_grad_(True)
+    return network
+
+
+def _with_low_rank(network: nn.Module, adapter: LowRank, task: TaskType, **variant: Any) -> nn.Module:
+    settings = {"r": adapter.r, "lora_alpha": adapter.alpha, "lora_dropout": adapter.dropout, "target_modules": _targets(adapter)}
+    return _with_peft(network, _config("LoraConfig", task, **settings, **variant))
+
+
+def _config(name: str, task: TaskType, **settings: Any) -> PeftConfig:
+    """A config of peft by the name of its class, which is imported where it is used."""
+    import peft
+
+    return getattr(peft, name)(task_type=task, **settings)
+
+
+def _virtual(adapter: VirtualTokens) -> dict[str, Any]:
+    return {"num_virtual_tokens": adapter.tokens, "num_transformer_submodules": 1}
+
+
+def _with_peft(network: nn.Module, config: PeftConfig) -> nn.Module:
+    from peft import get_peft_model
+
+    return get_peft_model(network, config)  # type: ignore[no-any-return]
+
+
+def _with_virtual_tokens(network: nn.Module, config: PeftConfig) -> nn.Module:
+    """The network with virtual tokens before each text, whose outputs are those of the text's own tokens."""
+    model = _with_peft(network, config)
+    whole, pooler, tokens = model.forward, getattr(network, "pooler", None), config.num_virtual_tokens
+
+    def forward(*args: Any, **settings: Any) -> Any:
+        outputs = whole(*args, **settings)
+        outputs.last_hidden_state = outputs.last_hidden_state[:, tokens:]
+        if pooler is not None:
+            outputs.pooler_output = pooler(outputs.last_hidden_state)
+        return outputs
+
+    model.forward = forward
+    return model
+
+
+def _targets(adapter: LayerAdapter) -> str | list[str]:
+    targets = adapter.target_modules
+    return targets if isinstance(targets, str) else list(targets)
+
+
+def last_layers(network: nn.Module, count: int) -> list[nn.Module]:
+    """The last `count` blocks of each stack of a network, and the norms behind the stacks.
+
+    A stack is a list of two or more blocks of one kind that is in no other block. Raises ValueError where a stack has fewer blocks,
+    or there is none.
+    """
+    parts: list[nn.Module] = []
+    inside: set[nn.Module] = set()
+    for parent in network.modules():
+        children = dict(parent.named_children())
+        for stack in children.values():
+            if stack in inside or not _is_stack(stack):
+                continue
+            if len(stack) < count:
+                raise ValueError(f"there are {len(stack)} layers")
+            inside.update(stack.modules())
+            norms = [part for name, part in children.items() if "norm" in type(part).__name__.lower() and "emb" not in name]
+            parts += [*stack[-count:], *norms]
+    if not parts:
+        raise ValueError("no stack of layers was found")
+    return parts
+
+
+def _is_stack(part: nn.Module) -> TypeGuard[nn.ModuleList]:
+    from torch import nn
+
+    return isinstance(part, nn.ModuleList) and len(part) > 1 and len({type(block) for block in part}) == 1
 
 
 def default_learning_rate(adapter: Adapter) -> float:
-    """Low-rank updates start at zero and bear ten times the rate of whole weights; chosen on nine sets (benchmarks/recipes.py)."""
+    """New weights that start at zero bear ten times the rate of the base's own; chosen on nine sets (benchmarks/recipes.py)."""
     match adapter:
-        case Full():
+        case Full() | LastLayers():
             return 1e-4
-        case Lora():
+        case Lora() | RsLora() | Dora() | Pissa():
             return 5e-4
+        case HeadOnly() | BitFit():
+            return 1e-3
+        case Ia3() | Vera():
+            return 5e-3
+        case Oft():
+            return 5e-4
+        case Prompt() | Prefix():
+            return 1e-2
+        case PTuning():
+            return 1e-3
         case _:
             assert_never(adapter)
+
+
+def merge_adapters(model: nn.Module) -> None:
+    """Put what was learned beside layers into the layers themselves: the same outputs but for rounding, without its cost."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, BaseTunerLayer):
+                layer.merge()
+                setattr(parent, name, layer.get_base_layer())
 
 
 def trainable_weights(model: nn.Module) -> dict[str, torch.Tensor]:

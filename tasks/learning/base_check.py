@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
-from configs.schema import Adapter, Full, ProblemName
+from configs.schema import Adapter, BitFit, LastLayers, LayerAdapter, ProblemName, VirtualTokens
 from tasks.common.bases import Base
 from tasks.learning import adapters
 from tasks.learning.base_files import FETCH, check_tokenizer_files, read_config, read_shapes
@@ -52,10 +52,13 @@ def check_base(
     task.check_languages(path, base.target_tokenizer, languages)
     if messages:
         check_template(name, tokenizers[name])
-    longest = probing.longest_text(task.probed_part(small), probe, max_length)
+    virtual = adapter.tokens if isinstance(adapter, VirtualTokens) else 0
+    longest = probing.longest_text(task.probed_part(small), probe, max_length + virtual) - virtual
     if longest < max_length:
+        beside = f" beside {virtual} virtual ones" if virtual else ""
         raise InputError(
-            f"model.max_length {max_length}: {name} has positions for {longest} tokens: set model.max_length={longest} or less"
+            f"model.max_length {max_length}: {name} has positions for {longest} tokens{beside}: "
+            f"set model.max_length={longest} or less"
         )
     whole, trained_pooler = fitting_network(name, path, task, config, shapes)
     for tokenizer_name, tokenizer in tokenizers.items():
@@ -121,15 +124,32 @@ def _probe_reduced(name: str, config: PretrainedConfig, problem: Problem) -> tup
 
 
 def _check_adapter(name: str, whole: nn.Module, small: nn.Module, adapter: Adapter, problem: Problem) -> None:
+    """Refuse an adapter for which the network has nothing to move or to adapt."""
+    match adapter:
+        case LastLayers():
+            try:
+                adapters.last_layers(whole, adapter.layers)
+            except ValueError as error:
+                raise InputError(
+                    f"adapter.layers {adapter.layers}: of {name} {error}: name fewer, or take adapter.kind=full"
+                ) from None
+        case BitFit():
+            if not any(key.endswith("bias") for key, _ in whole.named_parameters()):
+                raise InputError(f"adapter.kind bitfit: {name} has no biases: take lora, ia3 or last_layers")
+        case LayerAdapter():
+            _check_targets(name, (whole, small), adapter.target_modules, adapter, problem)
+
+
+def _check_targets(
+    name: str, networks: tuple[nn.Module, nn.Module], named: str | tuple[str, ...], adapter: Adapter, problem: Problem
+) -> None:
     """Refuse names in adapter.target_modules that match no module, and networks in which peft finds no layer to adapt.
 
     Tried on the small network; on the outline of the whole one where single layers are named, which the small one lacks.
     """
-
-    if isinstance(adapter, Full):
-        return
+    whole, small = networks
     modules = [key for key, _ in whole.named_modules()]
-    targets = () if isinstance(adapter.target_modules, str) else adapter.target_modules
+    targets = () if isinstance(named, str) else named
     idle = [target for target in targets if not any(f".{key}".endswith(f".{target}") for key in modules)]
     linear = sorted({key.rpartition(".")[2] for key, part in whole.named_modules() if type(part).__name__ in ("Linear", "Conv1D")})
     if idle:
@@ -144,7 +164,7 @@ def _check_adapter(name: str, whole: nn.Module, small: nn.Module, adapter: Adapt
             adapters.add_adapter(whole, adapter, problem.task_type)
         except (*REFUSALS, re.error) as error:
             raise InputError(
-                f"adapter.target_modules {adapter.target_modules}: not to be had with {name} ({first_line(error)}): its linear "
+                f"adapter.target_modules {named}: not to be had with {name} ({first_line(error)}): its linear "
                 f"layers are {first_names(linear, NAMED)}; all-linear takes all of them"
             ) from None
 

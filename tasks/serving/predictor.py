@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.data.text_parts import MARK, map_parts
+from tasks.learning.adapters import merge_adapters
 from tasks.learning.device import Numerics, autocast, numerics
 from tasks.learning.unpadded import UnpaddedPass
 from tasks.problems import classifier, problem_of
@@ -125,33 +126,28 @@ def make_ready(version: str, package: PackagedModel) -> ReadyModel:
     how, network = numerics(package.preparation.precision), package.network  # type: ignore[arg-type]
     answering, problem = ReadyModel(version, package, how), problem_of(network.spec.problem)
     if isinstance(problem, EncoderHead):
-        _merge_adapters(network.model, how)
+        _settle_weights(network.model, how)
         flat = UnpaddedPass(network.model, autocast(how))
         ids = classifier.encode_texts(network.tokenizer, WARM, network.spec.max_length)
         answering.flat = flat if flat.fits(ids, answering._padded_logits) else None
     elif isinstance(problem, Encoder):
-        _merge_adapters(network.model, how)
+        _settle_weights(network.model, how)
     else:
-        _merge_adapters(network.model, None)
+        _settle_weights(network.model, None)
         answering.writer = make_writer(version, network, package.preparation.new_tokens)
     for texts in (WARM[:1], WARM * 4):
         answering.answers(texts)
     return answering
 
 
-def _merge_adapters(model: nn.Module, how: Numerics | None) -> None:
+def _settle_weights(model: nn.Module, how: Numerics | None) -> None:
     """Merge adapters into the layers they are beside and, where products run in bf16, hold those weights in bf16.
 
     Autocast would cast them at each pass, to the same values. A decoder writes in the precision it was stored in.
     """
     import torch
-    from peft.tuners.tuners_utils import BaseTunerLayer
 
-    for parent in list(model.modules()):
-        for name, layer in list(parent.named_children()):
-            if isinstance(layer, BaseTunerLayer):
-                layer.merge()
-                setattr(parent, name, layer.get_base_layer())
+    merge_adapters(model)
     model.requires_grad_(False)
     if how is not None and how.dtype == "bf16":
         for layer in model.modules():

@@ -1,12 +1,21 @@
 """Which weights move, and that exactly they are kept."""
 
 import pytest
+import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from configs.schema import Full, Lora
+from configs.schema import BitFit, Full, HeadOnly, LastLayers, Lora, VirtualTokens
 from tasks.common.bases import find_base
-from tasks.learning.adapters import add_adapter, default_learning_rate, load_trainable, save_trainable, trainable_weights
+from tasks.learning.adapters import (
+    add_adapter,
+    default_learning_rate,
+    last_layers,
+    load_trainable,
+    merge_adapters,
+    save_trainable,
+    trainable_weights,
+)
 from tasks.learning.network import build_network, spec_of
 
 
@@ -88,3 +97,82 @@ def test_low_rank_updates_learn_at_a_higher_rate():
 def test_full_is_the_network_itself():
     network = torch.nn.Linear(2, 2)
     assert add_adapter(network, Full(), "FEATURE_EXTRACTION") is network
+
+
+def all_weights(adapter, folder, problem="text-classification", seed=0):
+    base = find_base(str(folder))
+    labels = ("a", "b") if problem == "text-classification" else ()
+    return build_network(spec_of(problem, adapter, labels, 16, seed, base), base.path).model
+
+
+def shake(model):
+    """Move every weight that may move, as a training would."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for value in model.parameters():
+            if value.requires_grad:
+                value.add_(0.05 * torch.randn_like(value))
+
+
+FOLDERS = {"text-classification": "bert_folder", "text-generation": "llama_folder", "text2text-generation": "bart_folder"}
+PAIRS = [
+    (problem, kind)
+    for problem in FOLDERS
+    for kind, adapter in tiny.ADAPTERS.items()
+    if tiny.makes_sense(problem, adapter) and not (problem == "text-generation" and kind == "bitfit")  # Llama has no biases
+]
+
+
+@pytest.mark.parametrize(("problem", "kind"), PAIRS)
+def test_weights_that_moved_come_back_in_a_network_that_is_built_anew_merged_or_not(problem, kind, request, tmp_path):
+    adapter, folder = tiny.ADAPTERS[kind], request.getfixturevalue(FOLDERS[problem])
+    ids = torch.tensor([[2, 9, 10, 11, 3]])
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    inputs |= {"decoder_input_ids": torch.tensor([[2, 5, 6]])} if problem == "text2text-generation" else {}
+
+    def outputs(model):
+        return model.eval()(**inputs)["logits"].detach()
+
+    def untrained(adapter):  # of a classifier its vectors, as the head is drawn anew
+        model = all_weights(adapter, folder, problem).eval()
+        return model.embed(**inputs).detach() if problem == "text-classification" else outputs(model)
+
+    if not isinstance(adapter, VirtualTokens):
+        torch.testing.assert_close(untrained(adapter), untrained(Full()), rtol=0, atol=2e-5)
+    model = all_weights(adapter, folder, problem)
+    before = outputs(model)
+    shake(model)
+    moved = outputs(model)
+    assert (moved - before).abs().max() > 1e-3
+    save_trainable(model, tmp_path / "weights")
+    again = all_weights(adapter, folder, problem)
+    load_trainable(again, tmp_path / "weights")
+    torch.testing.assert_close(outputs(again), moved, rtol=0, atol=1e-5)
+    merge_adapters(again)
+    torch.testing.assert_close(outputs(again), moved, rtol=0, atol=1e-4)
+
+
+def test_frozen_moves_the_head_alone_and_bitfit_the_biases_beside_it(network):
+    assert trainable_weights(network(HeadOnly())).keys() == {"head.weight", "head.bias"}
+    names = trainable_weights(network(BitFit())).keys()
+    assert len(names) > 3 and all(name.endswith("bias") or name.startswith("head.") for name in names)
+
+
+@pytest.mark.parametrize(("problem", "folder", "other"), [
+    ("text-classification", "bert_folder", "encoder.encoder.layer.0."), ("text-generation", "llama_folder", "model.layers.0."),
+    ("text2text-generation", "bart_folder", "layers.0."),
+])  # fmt: skip
+def test_last_layers_leaves_the_earlier_ones_and_the_embeddings_as_they_are(problem, folder, other, request):
+    names = trainable_weights(all_weights(LastLayers(layers=1), request.getfixturevalue(folder), problem)).keys()
+    assert names and not any(other in name or "embed" in name for name in names)
+    stacks = {name.split(".layers.")[0] if ".layers." in name else name.split(".layer.")[0] for name in names if ".layer" in name}
+    assert len({stack for stack in stacks if "norm" not in stack}) == (2 if problem == "text2text-generation" else 1)
+
+
+def test_more_layers_than_there_are_is_an_error():
+    stack = torch.nn.ModuleDict({"layers": torch.nn.ModuleList([torch.nn.Linear(2, 2) for _ in range(3)])})
+    assert len(last_layers(stack, 3)) == 3
+    with pytest.raises(ValueError, match="there are 3 layers"):
+        last_layers(stack, 4)
+    with pytest.raises(ValueError, match="no stack of layers"):
+        last_layers(torch.nn.Linear(2, 2), 1)

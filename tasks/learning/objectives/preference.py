@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
-from configs.schema import Full, Preference
+from configs.schema import Preference
 from tasks.common.processes import environment_variable
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, trainer_arguments
@@ -40,8 +40,8 @@ class PreferenceObjective(Objective):
         self.settings = settings
 
     def learning_rate(self, adapter: Adapter) -> float:
-        """Those that TRL documents: far lower than for rows with answers, as the network is to stay near where it was."""
-        return 1e-6 if isinstance(adapter, Full) else 1e-5
+        """Far lower than for rows with answers, as the network is to stay near where it was; full and lora as TRL has them."""
+        return super().learning_rate(adapter) / (100 if adapter.moves_base else 50)
 
     def measure_of(self, problem: ProblemName) -> PairRanking:
         return PairRanking(_require_text_writer(problem))
