@@ -36,14 +36,16 @@ def main() -> None:
     times = [time.perf_counter()]
     listener = Listener(lambda *_: None, lambda *_: None, lambda _: None)
     trained = train_network(
-        TrainingMaterial(spec, base.path, rows, held_out), pipeline.objective, pipeline.training, Path(run), listener
+        TrainingMaterial(spec, base.path, rows, held_out), pipeline.last_objective, pipeline.training, Path(run), listener
     )
     times.append(time.perf_counter())
     network = build_network(read_spec(trained.folder), base.path, trained.folder / TRAINABLE)
     measure, how = problem_of(pipeline.problem), scoring_of(pipeline.evaluation, pipeline.training.precision)
     scored = score_network(measure, network, test, how)
     times.append(time.perf_counter())
-    cheap = fit_lexical(pipeline.objective, pipeline.problem, [Path(snapshot) / "train.parquet"], Path(snapshot) / "test.parquet")
+    cheap = fit_lexical(
+        pipeline.last_objective, pipeline.problem, [Path(snapshot) / "train.parquet"], Path(snapshot) / "test.parquet"
+    )
     untuned = build_network(replace(spec, adapter=Full().model_dump(mode="json")), base.path)
     score_opponents(measure, untuned, rows, test, cheap, how)
     times.append(time.perf_counter())

@@ -17,7 +17,7 @@ from configs.schema.problem_defaults import usual_columns
 from configs.yaml_text import HALF_CHARACTER, LONGEST, YamlError, YamlSyntaxError, parse_yaml
 
 SHOWN = 200  # characters of a value that an error shows
-_BRANCHES = ("str", "tuple[str, ...]")  # how faults name the kinds of value of which a setting takes one
+_BRANCHES = ("str", "tuple[str, ...]", "one", "several")  # how faults name the kinds of value of which a setting takes one
 _SIGN = re.compile(r"[^\w~]")  # a lone sign is a plain text, though to YAML | and > begin a text, # a comment, - a list
 
 
@@ -161,6 +161,9 @@ def _locate_fault(location: Iterable[int | str]) -> tuple[list[str], list[type[B
     keys: list[str] = []
     models: list[type[BaseModel]] = [Pipeline]
     for part in location:
+        if isinstance(part, int):  # a place in a list
+            keys.append(str(part))
+            continue
         fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
         chosen = [model for model in models if any(field.default == part for field in model.model_fields.values())]
         if chosen and (not fields or len(models) > 1):  # the name of a kind, be it that of a key too

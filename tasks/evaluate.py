@@ -186,7 +186,7 @@ def lexical_baselines(
     sealed = open_snapshot(home, snapshot)
     beside.step_back()
     train = [sealed.parquet(split) for split in fitted_splits(pipeline)]
-    return beside.submit(fit_lexical, pipeline.objective, pipeline.problem, train, sealed.parquet("test"))
+    return beside.submit(fit_lexical, pipeline.last_objective, pipeline.problem, train, sealed.parquet("test"))
 
 
 def _baselines(pipeline: Pipeline, home: Home, base: Base, snapshot: str) -> Path:
@@ -240,7 +240,7 @@ def measure_of(pipeline: Pipeline) -> Measure:
     """The measure of the models of a pipeline."""
     from tasks.learning import objectives
 
-    return objectives.measure_of(pipeline.objective, pipeline.problem)
+    return objectives.measure_of(pipeline.last_objective, pipeline.problem)
 
 
 def network_of(trained: TrainingResult, base: Path) -> Network:

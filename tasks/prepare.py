@@ -148,7 +148,7 @@ def open_source(pipeline: Pipeline, home: Home, inputs: Inputs | None = None) ->
     """The raw rows, on disk for as long as the block lasts; of feedback those that the inputs name."""
     from tasks.data.preparation.load import loaded_source
 
-    feedback, pairs = inputs.feedback if inputs else None, pipeline.objective.needs_pairs or pipeline.data.negative is not None
+    feedback, pairs = inputs.feedback if inputs else None, pipeline.last_objective.needs_pairs or pipeline.data.negative is not None
     with loaded_source(pipeline.data, pipeline.problem, home.path, feedback, pairs=pairs) as raw:
         yield raw
 

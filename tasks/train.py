@@ -50,13 +50,13 @@ def fit_in_slot(
     pipeline: Pipeline, home: Home, material: TrainingMaterial, metrics: MetricLog, start: Path | None
 ) -> TrainingResult:
     """Fit in a slot of this machine, every number going to journal, terminal and Prefect on the way."""
-    from tasks.learning.objectives.run import train_network
+    from tasks.learning.objectives.chain import train_chain
 
     with gpu_slot(home.path, count_devices(), print_notice) as number:
         settle_on(number)
         with metrics.uploading(), training_bar() as bar:
             listener = _listener(metrics, bar)
-            return train_network(material, pipeline.objective, pipeline.training, metrics.journal.parent, listener, start)
+            return train_chain(material, pipeline.objectives, pipeline.training, metrics.journal.parent, listener, start)
 
 
 def record_training(tracking: Tracking, run_id: str, trained: TrainingResult) -> None:
@@ -113,7 +113,10 @@ def training_material(pipeline: Pipeline, home: Home, base: Base, snapshot: str)
 
 
 def metric_of(logged: str) -> str:
-    """The name in MLflow of a training's own number, with the rows that it is of."""
+    """The name in MLflow of a training's own number, with the rows that it is of, and the objective if others follow it."""
+    if ":" in logged:
+        objective, _, name = logged.partition(":")
+        return f"{objective}/{metric_of(name)}"
     if logged == "epoch":
         return logged
     if logged.startswith("eval_"):

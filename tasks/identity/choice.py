@@ -22,7 +22,7 @@ class Choice:
 
 def choice_of(pipeline: schema.Pipeline) -> Choice:
     """What a pipeline uses of problems, objectives and adapters."""
-    chosen = {pipeline.problem, type(pipeline.adapter).__name__, type(pipeline.objective).__name__}
+    chosen = {pipeline.problem, type(pipeline.adapter).__name__, *(type(stage).__name__ for stage in pipeline.objectives)}
     possible = {*get_args(schema.ProblemName), *_class_names(schema.Adapter), *(kind.__name__ for kind in schema.OBJECTIVES)}
     return Choice(frozenset(chosen), frozenset(possible))
 

@@ -88,12 +88,20 @@ def settings_of(section: Frozen, names: Iterable[str] | None = None) -> dict[str
     plain = section.model_dump(mode="json")
     for name in type(section).model_fields if names is None else names:
         value, default = getattr(section, name), type(section).model_fields[name].get_default(call_default_factory=True)
+        if isinstance(value, tuple) and value and all(isinstance(each, Frozen) for each in value):
+            values |= {name: [{**_kind_of(each), **settings_of(each)} for each in value]}
+            continue
         if not isinstance(value, Frozen):
             values |= {} if value == default else {name: plain[name]}
             continue
-        kind = {} if value == default else {key: plain[name][key] for key in ("kind", "by") if key in plain[name]}
+        kind = {} if value == default else _kind_of(value)
         values |= {name: within} if (within := kind | settings_of(value)) else {}
     return values
+
+
+def _kind_of(section: Frozen) -> dict[str, object]:
+    """The setting that says which of several sections it is."""
+    return {name: getattr(section, name) for name in ("kind", "by") if name in type(section).model_fields}
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:
@@ -108,7 +116,7 @@ def prepare_key(pipeline: Pipeline, sources: Mapping[str, object], base: Base, r
             "sources": sources,
             "data": settings_of(pipeline.data, READ_BY),
             "problem": pipeline.family,
-            **({"pairs": True} if pipeline.objective.needs_pairs else {}),
+            **({"pairs": True} if pipeline.last_objective.needs_pairs else {}),
             "contract": settings_of(pipeline.contract, ("max_quarantined", "vocabulary")),
             "suites": [hashlib.sha256(file.read_bytes()).hexdigest() for file in suites],
             "tokens": [base.digest, settings_of(pipeline.model, ("max_length",))],

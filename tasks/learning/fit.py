@@ -43,6 +43,10 @@ class Listener:
             self.notice,
         )
 
+    def of_objective(self, name: str) -> Listener:
+        """A listener to a fit that others of the same training follow: its numbers are logged as `name:number`."""
+        return replace(self, log=lambda step, values: self.log(step, {f"{name}:{key}": value for key, value in values.items()}))
+
     def with_steps_around(self, before: int, behind: int, *, silent: bool = False) -> Listener:
         """A listener to a fit amid others that are progress alone, so many steps before and behind; a silent one logs nothing."""
         return Listener(

@@ -19,20 +19,21 @@ from tasks.common.bases import find_base
 from tasks.learning import trainer
 from tasks.learning.fit import Listener, StoppedEarlyError
 from tasks.learning.network import spec_of
-from tasks.learning.objectives.run import TrainingMaterial, train_network
+from tasks.learning.objectives.chain import train_chain
+from tasks.learning.objectives.run import TrainingMaterial
 from tasks.problems import problem_of
 
-LORA, SUPERVISED = Lora(r=4, dropout=0.1), Supervised()
+LORA, SUPERVISED = Lora(r=4, dropout=0.1), (Supervised(),)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What is trained: a problem on the rows that `draw` gives, with an adapter and an objective."""
+    """What is trained: a problem on the rows that `draw` gives, with an adapter and objectives."""
 
     problem: ProblemName
     draw: Callable[..., pd.DataFrame]
     adapter: Adapter = LORA
-    objective: Objective = SUPERVISED
+    objectives: tuple[Objective, ...] = SUPERVISED
     max_length: int = 16
     messages: bool = False
 
@@ -48,9 +49,11 @@ KINDS = {
     "similarities": Kind("sentence-similarity", tiny.similar_rows),
     "partners": Kind("text-retrieval", tiny.partner_rows),
     "decoder": Kind("text-generation", tiny.pairs),
-    "pairs": Kind("text-generation", tiny.preferences, Full(), Preference()),
+    "pairs": Kind("text-generation", tiny.preferences, Full(), (Preference(),)),
+    "chain": Kind("text-generation", tiny.preferences, Lora(r=4), (Supervised(epochs=1), Preference(epochs=2))),
     "chats": Kind("text-generation", tiny.chat_rows, max_length=32, messages=True),
     "seq2seq": Kind("text2text-generation", tiny.pairs),
+    **{f"adapter {name}": Kind("text-classification", tiny.frame, adapter) for name, adapter in tiny.ADAPTERS.items()},
 }
 TRAINING = {"epochs": 3, "batch_size": 8, "learning_rate": 3e-3, "checkpoint_every": 4, "seed": 3}
 ROWS = 44  # 6 steps an epoch, the last one short
@@ -105,9 +108,8 @@ def child(base, run, kind, settings, moments, room):
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, most[1]) if room else most)
     try:
-        trained = train_network(
-            TrainingMaterial(spec, Path(base), rows, held_out), kind.objective, Training(**settings), run / "fit", listener
-        )
+        material = TrainingMaterial(spec, Path(base), rows, held_out)
+        trained = train_chain(material, kind.objectives, Training(**settings), run / "fit", listener)
         outcome |= {"weights": trained.weights, "steps": trained.steps, "history": trained.history}
     except (StoppedEarlyError, InfraError) as error:
         outcome["error"] = f"{type(error).__name__}: {error}"

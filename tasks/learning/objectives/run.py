@@ -36,12 +36,16 @@ LOWER_RATE = 0.25  # of the learning rate, where a training that went wrong is b
 
 @dataclass(frozen=True)
 class TrainingMaterial:
-    """The input of a training: a network's description, its base's folder, rows to fit to and rows to choose by (or none)."""
+    """The input of a training: a network's description, its base's folder, rows to fit to and rows to choose by (or none).
+
+    `earlier` is the cost of trainings that it follows, where it is one of several.
+    """
 
     spec: Spec
     base: Path
     rows: pd.DataFrame
     held_out: pd.DataFrame
+    earlier: EarlierFits = field(default_factory=EarlierFits)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def train_network(
     objective, spec = objective_of(settings), material.spec
     objective.check_rows(spec, material.held_out)
     rate = training.learning_rate or objective.learning_rate(spec.moves)
-    job = TrainingJob(material, objective, training, listener, start, rate)
+    job = TrainingJob(material, objective, training, listener, start, rate, earlier=material.earlier)
     if pairs := objective.folds_of(spec, training, material.rows, material.held_out):
         job = _with_fold_answers(job, pairs, run)
     trained = _fit_and_refit(job, run)
