@@ -196,11 +196,13 @@ def key_of(job: Job) -> str:
     from tasks.learning.collapse import SELDOM
     from tasks.learning.folds import FEW_HELD_OUT, FOLDS
     from tasks.learning.temperature import DOUBT, USUAL
+    from tasks.learning.trainer import HEAD_FACTOR
 
     rates = [default_learning_rate(adapter) for adapter in (Lora(), Full())]
     defaults = {
         **Training().model_dump(mode="json", exclude={"pin"}),
         "rates": rates,
+        "head_learning_rate_factor": float(HEAD_FACTOR),  # what the default makes of these rates
         "temperature": [USUAL, DOUBT],
         "drawn to": "class shares",
         "seldom": SELDOM,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -52,6 +52,8 @@ class Model(Frozen):
 
 
 class Training(Frozen):
+    DEFAULTS: ClassVar[int] = 1
+
     start: Literal["base", "champion"] = "base"
     epochs: Annotated[int, Field(ge=1)] | None = Field(
         None,
@@ -59,8 +61,10 @@ class Training(Frozen):
         "held out, three folds of up to 1,000 training rows help to choose it",
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(16, description="rows per optimizer step, whatever fits in memory at once")
-    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="default: 5e-4 for lora, 1e-4 for full")
-    head_learning_rate_factor: Annotated[float, Field(gt=0)] = 10.0
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="default: that of the adapter and the objective")
+    head_learning_rate_factor: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="of a new head's rate; default: 10, where that makes no more than 0.01"
+    )
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps")
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

@@ -67,8 +67,9 @@ def _code_of(stage: str, choice: Choice) -> dict[str, str]:
         stored_code: dict[str, str] = json.loads(file.read_text())
         return stored_code
     code = executed_code(entries, choice, ROOT)
-    if file.parent.is_dir():  # there is a home
+    if file.parents[1].is_dir():  # there is a home
         with suppress(OSError):  # one that cannot be written: read again next time
+            file.parent.mkdir(exist_ok=True)
             write_json(file, code)
     return code
 

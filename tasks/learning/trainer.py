@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn, optim
     from transformers import Trainer
 
+HEAD_FACTOR, HEAD_RATE = 10, 1e-2  # a new head's rate: so many times the others', at the most that
 LOG_EVERY = 10  # steps, at the most
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 250, 4, 12
 LOG_ENTRIES = 30  # of a whole training, at the least where it has as many steps
@@ -201,11 +202,12 @@ def _parameter_groups(trainer: Trainer, training: Training) -> list[dict[str, ob
     for name, value in trainer.model.named_parameters():
         if value.requires_grad:
             groups.setdefault((name.startswith(f"{HEAD}."), name in decayed), []).append(value)
-    rate = trainer.args.learning_rate
+    rate, factor = trainer.args.learning_rate, training.head_learning_rate_factor
+    head_rate = rate * factor if factor is not None else min(HEAD_FACTOR * rate, HEAD_RATE)
     return [
         {
             "params": values,
-            "lr": rate * (training.head_learning_rate_factor if head else 1),
+            "lr": head_rate if head else rate,
             "weight_decay": training.weight_decay * decay,
         }
         for (head, decay), values in groups.items()

@@ -113,7 +113,8 @@ def test_a_loss_that_is_no_number_stops_at_its_step_and_leaves_nothing_trained(t
 
 def test_weights_that_the_last_step_made_no_numbers_are_not_kept(train, tmp_path):
     with pytest.raises(InfraError, match=r"went wrong twice \(step 1, learning rate 1e\+38: the weights are not finite"):
-        train(rows=tiny.frame(4), epochs=1, batch_size=4, learning_rate=1e38, max_grad_norm=1e30, warmup=0)
+        rates = {"learning_rate": 1e38, "head_learning_rate_factor": 10}
+        train(rows=tiny.frame(4), epochs=1, batch_size=4, max_grad_norm=1e30, warmup=0, **rates)
     assert not (tmp_path / "run" / "trained").exists()
 
 
@@ -197,11 +198,14 @@ def test_a_champion_of_another_make_is_no_start(train, change, said):
         train("onward", start=champion.folder, held_out=ROWS[:0], **change)
 
 
-def test_the_head_learns_at_its_own_rate_and_biases_do_not_decay(steady_bert, tmp_path):
+@pytest.mark.parametrize(
+    ("factor", "rate", "head_rate"), [(7, 1e-3, 7e-3), (None, 5e-4, 5e-3), (None, 3e-2, 1e-2), (10, 3e-2, 0.3)]
+)
+def test_the_head_learns_at_its_own_rate_and_biases_do_not_decay(factor, rate, head_rate, steady_bert, tmp_path):
     base = find_base(str(steady_bert))
     network = build_network(spec_of("text-classification", Full(), ("a", "b"), 16, 0, base), base.path)
-    training = Training(learning_rate=1e-3, head_learning_rate_factor=7, weight_decay=0.1)
-    plan = FitPlan(training, 1e-3, [4], 1, device.numerics("fp32"), tmp_path, tmp_path)
+    training = Training(learning_rate=rate, head_learning_rate_factor=factor, weight_decay=0.1)
+    plan = FitPlan(training, rate, [4], 1, device.numerics("fp32"), tmp_path, tmp_path)
     trainer = SupervisedObjective(Supervised()).make_trainer(
         network, EncodedRows([{"input_ids": [2, 9, 10, 3], "labels": 1}], []), plan
     )
@@ -210,8 +214,9 @@ def test_the_head_learns_at_its_own_rate_and_biases_do_not_decay(steady_bert, tm
     found = {id(value): (group["lr"], group["weight_decay"]) for group in optimizer.param_groups for value in group["params"]}
     named = {name: found[id(value)] for name, value in network.model.named_parameters()}
     assert len(found) == len(named)
-    assert named.pop("head.weight") == (pytest.approx(7e-3), 0.1) and named.pop("head.bias") == (pytest.approx(7e-3), 0)
-    assert all(rate == 1e-3 for rate, _ in named.values())
+    assert named.pop("head.weight") == (pytest.approx(head_rate), 0.1)
+    assert named.pop("head.bias") == (pytest.approx(head_rate), 0)
+    assert all(other == rate for other, _ in named.values())
     assert all(decay == (0 if "bias" in name or "LayerNorm" in name else 0.1) for name, (_, decay) in named.items())
 
 
