@@ -33,7 +33,7 @@ def train(steady_bert, tmp_path):
         spec = spec_of("text-classification", adapter or Full(), labels, 16, 0, found)
         told = (trained.logged.append, trained.moved.append, trained.said.append)
         listener = fit.Listener(lambda step, values: told[0]((step, values)), lambda step, of: told[1]((step, of)), told[2])
-        training = Training(**{**QUICK, "precision": "fp32", **settings})
+        training = Training(**{**QUICK, "head_learning_rate_factor": 10, "precision": "fp32", **settings})
         held_out = tiny.frame(12, 1) if held_out is None else held_out
         return training_run.train_network(
             training_run.TrainingMaterial(spec, base, rows, held_out), objective or Supervised(), training, tmp_path / run,
