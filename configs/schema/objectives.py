@@ -30,6 +30,9 @@ class Supervised(ObjectiveSection):
     kind: Literal["supervised"] = "supervised"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    head: Literal["new", "logistic"] = Field(
+        "new", description="how a head begins; logistic: as a logistic regression on the untrained base's vectors, for few rows"
+    )
 
     needs_pairs: ClassVar[bool] = False
 
@@ -37,6 +40,8 @@ class Supervised(ObjectiveSection):
         """ValueError where these settings make no sense beside the problem or the adapter."""
         if self.class_weights != "none" and not facts.has_classes:
             raise ValueError(f"objective.class_weights: {problem} has no classes to weigh: set it to none")
+        if self.head != "new" and not facts.has_classes:
+            raise ValueError(f"objective.head: {problem} has no classes to regress on: drop it")
 
     def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
         """What models of this objective are compared by: what their problem says."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
 
     from configs.schema import Adapter, ProblemName, Training
+    from tasks.learning.device import Numerics
     from tasks.learning.folds import FoldAnswers
     from tasks.learning.trainer import FitPlan
     from tasks.problems.base import Measure
@@ -50,6 +51,10 @@ class Objective(ABC):
     @abstractmethod
     def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         """Rows as the Trainer reads them; `input_ids` is the longest of what a row holds."""
+
+    def begin_network(self, network: Network, examples: list[Example], how: Numerics) -> Network:
+        """A network that was never trained, as training begins with it: its weights may be set from the encoded training rows."""
+        return network
 
     def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
         """The plan with the parts that detect a collapse and that calibrate, from the encoded training rows."""

@@ -15,6 +15,7 @@ from configs.errors import InfraError, InputError
 from configs.schema import Training
 from tasks.common.files import write_json
 from tasks.learning.attention import attend_in_fp32
+from tasks.learning.checkpoints import newest_valid
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, check_fits, numerics
 from tasks.learning.fit import Listener, TrainingResult, finished_fit, fit_network
@@ -200,6 +201,8 @@ def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Num
         refuse_blind(network)
     attend_in_fp32(network.model, how)
     fuse_lora(network.model, how)
+    if job.start is None and newest_valid(run, job.listener.notice) is None:
+        network = job.objective.begin_network(network, examples, how)
     plan = FitPlan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
     plan = replace(plan, folds=job.folds, answers=job.answers)
     plan = job.objective.complete_plan(plan, network, examples)

@@ -13,6 +13,7 @@ from configs.schema import Supervised, facts_of
 from tasks.learning import collapse, folds, temperature
 from tasks.learning.best_epoch import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, SEVERAL_CLASSES_LOSS, is_worth_it
 from tasks.learning.device import Numerics, autocast
+from tasks.learning.head_start import logistic_head, set_head
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, disk_errors, trainer_arguments
 from tasks.problems import problem_of
@@ -54,6 +55,13 @@ class SupervisedObjective(Objective):
     def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         problem = problem_of(spec.problem)
         return problem.encode_rows(tokenizer, spec, problem.read_rows(spec, rows))
+
+    def begin_network(self, network: Network, examples: list[Example], how: Numerics) -> Network:
+        if self.settings.head == "logistic":
+            ids = [row["input_ids"] for row in examples]
+            vectors = run_in_batches(network.model, ids, network.pad_id, BATCH, autocast(how), embeddings=True)
+            set_head(network.model, logistic_head(vectors, np.array(_targets(examples)), len(network.spec.labels)))
+        return network
 
     def complete_plan(self, plan: FitPlan, network: Network, examples: list[Example]) -> FitPlan:
         if not _has_classes(network.spec):
