@@ -30,6 +30,12 @@ class Supervised(ObjectiveSection):
     kind: Literal["supervised"] = "supervised"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.0, description="how much less rows count that are right already (focal loss, arXiv:1708.02002); 0: not at all, 2: usual"
+    )
+    r_drop: Annotated[float, Field(ge=0, le=100)] = Field(
+        0.0, description="how hard two passes with other dropout have to agree (arXiv:2106.14448); 0: one pass, 1 to 5: usual"
+    )
     head: Literal["new", "logistic"] = Field(
         "new", description="how a head begins; logistic: as a logistic regression on the untrained base's vectors, for few rows"
     )
@@ -40,8 +46,11 @@ class Supervised(ObjectiveSection):
         """ValueError where these settings make no sense beside the problem or the adapter."""
         if self.class_weights != "none" and not facts.has_classes:
             raise ValueError(f"objective.class_weights: {problem} has no classes to weigh: set it to none")
-        if self.head != "new" and not facts.has_classes:
-            raise ValueError(f"objective.head: {problem} has no classes to regress on: drop it")
+        for name in ("focal_gamma", "r_drop", "head"):
+            if getattr(self, name) != type(self).model_fields[name].default and not facts.has_classes:
+                raise ValueError(f"objective.{name} is of problems with one class a row, and {problem} has none: drop it")
+        if self.focal_gamma and self.label_smoothing:
+            raise ValueError("objective.label_smoothing makes answers less sure, and objective.focal_gamma does: drop one of them")
 
     def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
         """What models of this objective are compared by: what their problem says."""

@@ -54,9 +54,10 @@ class FitPlan:
 
     `lengths` are token counts of the training rows; `micro` rows are held in memory at once; checkpoints go to `run`, the result to
     `result`/trained. `last_epoch` ends a fit before its schedule does. `untrained` is the loss of an answer that is the same for
-    every row, None where no such answer is known; `tells_apart` checks whether the network answers more than one class. A
-    temperature draws a classifier's answers towards the class `shares` of the training rows. `folds`
-    help the held-out rows to choose an epoch; a fit that is a fold itself writes its answers after each epoch to `answers`.
+    every row, None where no such answer is known, and `constant_answer` its cross-entropy, where training minimises another loss.
+    `tells_apart` checks whether the network answers more than one class. A temperature draws a classifier's answers towards the
+    class `shares` of the training rows. `folds` help the held-out rows to choose an epoch; a fit that is a fold itself writes its
+    answers after each epoch to `answers`.
     """
 
     training: Training
@@ -68,11 +69,17 @@ class FitPlan:
     result: Path
     last_epoch: int | None = None
     untrained: float | None = None
+    constant_answer: float | None = None
     tells_apart: Callable[[], bool] | None = None
     earlier: EarlierFits = EarlierFits()
     shares: tuple[float, ...] = ()
     folds: FoldAnswers | None = None
     answers: Path | None = None
+
+    @property
+    def worst_choice(self) -> float | None:
+        """The loss of held-out rows that an epoch has to beat: that of an answer which is the same for every row."""
+        return self.untrained if self.constant_answer is None else self.constant_answer
 
     @property
     def steps_per_epoch(self) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tasks.problems.types import Autocast, Example
 
 Pooling = Literal["mean", "first", "last", "max", "pooler"]
+SURE = 1e-7  # the least doubt that a focal loss reckons with: at none its slope has no end
 HEAD = "head"  # the parameters that start from nothing, and so learn faster
 
 
@@ -193,8 +194,11 @@ def collate_rows(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tenso
     return batch
 
 
-def cross_entropy_loss(weights: torch.Tensor | None, smoothing: float) -> Callable[..., torch.Tensor]:
-    """Cross-entropy summed over rows and divided by the rows of the whole accumulated batch."""
+def cross_entropy_loss(weights: torch.Tensor | None, smoothing: float, focal_gamma: float = 0.0) -> Callable[..., torch.Tensor]:
+    """Cross-entropy summed over rows and divided by the rows of the whole accumulated batch.
+
+    With `focal_gamma` each row counts by (1 - p) to its power, p the probability of its class (Lin et al. 2017, arXiv:1708.02002).
+    """
     from torch.nn.functional import cross_entropy
 
     def compute(
@@ -202,7 +206,12 @@ def cross_entropy_loss(weights: torch.Tensor | None, smoothing: float) -> Callab
     ) -> torch.Tensor:
         logits = outputs["logits"]
         scale = None if weights is None else weights.to(logits.device)
-        rows = cross_entropy(logits, labels, weight=scale, label_smoothing=smoothing, reduction="sum")
+        if focal_gamma:
+            each = cross_entropy(logits, labels, reduction="none")
+            each = each * (-each.neg().expm1()).clamp(min=SURE) ** focal_gamma  # 1 - p
+            rows = (each if scale is None else each * scale[labels]).sum()
+        else:
+            rows = cross_entropy(logits, labels, weight=scale, label_smoothing=smoothing, reduction="sum")
         return rows / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
     return compute

@@ -61,7 +61,7 @@ class TextClassification(EncoderHead):
         if objective.class_weights == "balanced":
             shares = class_weights([row["labels"] for row in rows.train], len(network.spec.labels))
             weights = torch.tensor(shares, dtype=torch.float32)
-        return classifier.cross_entropy_loss(weights, objective.label_smoothing)
+        return classifier.cross_entropy_loss(weights, objective.label_smoothing, objective.focal_gamma)
 
     def read_logits(self, spec: Spec, logits: npt.NDArray[np.float32]) -> list[NetworkAnswer]:
         return best_classes(spec.scores(logits, spec.answers))

@@ -15,6 +15,7 @@ from tasks.learning.best_epoch import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, SEVER
 from tasks.learning.device import Numerics, autocast
 from tasks.learning.head_start import logistic_head, set_head
 from tasks.learning.objectives.base import Objective
+from tasks.learning.objectives.r_drop import check_dropout, r_drop_trainer
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, disk_errors, trainer_arguments
 from tasks.problems import problem_of
 from tasks.problems.class_scores import calibrate_logits, class_shares, class_weights
@@ -68,9 +69,12 @@ class SupervisedObjective(Objective):
             return plan
         targets, classes = _targets(examples), len(network.spec.labels)
         weights = class_weights(targets, classes).tolist() if self.settings.class_weights == "balanced" else None
+        constant = collapse.constant_loss(targets, classes, self.settings.label_smoothing, weights)
+        focal_gamma = self.settings.focal_gamma
         return replace(
             plan,
-            untrained=collapse.constant_loss(targets, classes, self.settings.label_smoothing, weights),
+            untrained=collapse.constant_loss(targets, classes, 0.0, weights, focal_gamma) if focal_gamma else constant,
+            constant_answer=constant,
             tells_apart=_class_check(network, examples, plan.numerics),
             shares=() if weights else class_shares(targets, classes),  # none where training weighs all classes alike
         )
@@ -78,10 +82,17 @@ class SupervisedObjective(Objective):
     def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Trainer:
         settings = {**trainer_arguments(plan), "eval_strategy": "steps" if rows.held_out else "no"}
         problem = problem_of(network.spec.problem)
-        trainer = problem.make_trainer(network, rows, self.settings, settings, checkpointing_trainer)
+        trainer = problem.make_trainer(network, rows, self.settings, settings, self._trainer_class(network))
         if _has_classes(network.spec):
             trainer.compute_metrics = lambda answers: _calibrated_loss(answers, plan, trainer.state.global_step)
         return trainer
+
+    def _trainer_class(self, network: Network) -> Callable[[type[Trainer]], type[Trainer]]:
+        """What makes a Trainer's class ours."""
+        if not self.settings.r_drop:
+            return checkpointing_trainer
+        check_dropout(network.model, network.spec.base_name)
+        return lambda parent: checkpointing_trainer(r_drop_trainer(parent, self.settings.r_drop))
 
     def calibrate(
         self, network: Network, held_out: list[Example], plan: FitPlan, epoch: int, folds: folds.FoldAnswers | None
@@ -96,7 +107,7 @@ class SupervisedObjective(Objective):
         own, own_targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
         rows = folds.with_held_out(epoch, own, own_targets) if folds is not None else (own, own_targets)
         best, several = _best_calibrations(own, own_targets, rows, plan.shares)
-        chosen = several if several is not None and is_worth_it(several.loss, plan.untrained) else best
+        chosen = several if several is not None and is_worth_it(several.loss, plan.worst_choice) else best
         return AnswerCalibration(chosen.temperature)
 
 
