@@ -34,6 +34,7 @@ RATES: dict[str, tuple[float, ...]] = {
     "rslora": (2e-4, 5e-4, 1e-3),
     "dora": (2e-4, 5e-4, 1e-3),
     "pissa": (1e-4, 2e-4, 5e-4),
+    "adalora": (5e-4, 1e-3, 2e-3),
     "ia3": (1e-3, 3e-3, 1e-2),
     "vera": (1e-3, 3e-3, 1e-2),
     "oft": (2e-4, 5e-4, 1e-3),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from configs.schema import (
+    AdaLora,
     BitFit,
     Dora,
     Full,
@@ -36,7 +37,8 @@ FIRST, SECOND, WORDS = 4, 9, 13  # places of the key words, words of a text
 ADAPTERS = {  # every kind, small
     adapter.kind: adapter
     for adapter in (
-        Lora(r=4), Full(), HeadOnly(), LastLayers(layers=1), BitFit(), RsLora(r=4), Dora(r=4), Pissa(r=4), Ia3(), Vera(r=16),
+        Lora(r=4), Full(), HeadOnly(), LastLayers(layers=1), BitFit(), RsLora(r=4), Dora(r=4), Pissa(r=4),
+        AdaLora(r=2, initial_r=4), Ia3(), Vera(r=16),
         Oft(block_size=4), Prompt(tokens=4), PTuning(tokens=4), Prefix(tokens=4),
     )
 }  # fmt: skip

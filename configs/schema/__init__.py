@@ -1,6 +1,7 @@
 """The settings of a pipeline, one file per section. It imports pydantic alone, so the schema loads in a moment."""
 
 from configs.schema.adapters import (
+    AdaLora,
     Adapter,
     BitFit,
     Dora,
@@ -40,6 +41,7 @@ __all__ = [
     "NLL_OF_ROWS",
     "OBJECTIVES",
     "PATTERN_ENTITIES",
+    "AdaLora",
     "Adapter",
     "BitFit",
     "BleuTokenizer",

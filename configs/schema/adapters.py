@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configs.schema.problem_facts import ProblemFacts, ProblemName
 from configs.schema.section import Frozen
@@ -98,6 +98,20 @@ class Pissa(LowRank):
     kind: Literal["pissa"] = "pissa"
 
 
+class AdaLora(LowRank):
+    """LoRA whose ranks shrink from `initial_r` to `r` on average, least where they matter (Zhang et al. 2023, arXiv:2303.10512)."""
+
+    kind: Literal["adalora"] = "adalora"
+    r: Annotated[int, Field(ge=1)] = 8
+    initial_r: Annotated[int, Field(ge=2)] = 12
+
+    @model_validator(mode="after")
+    def _ranks_shrink(self) -> Self:
+        if self.initial_r <= self.r:
+            raise ValueError(f"initial_r {self.initial_r} is no more than r {self.r}, and ranks have to shrink: raise it")
+        return self
+
+
 class Ia3(LayerAdapter):
     """A factor for each output of the adapted layers (Liu et al. 2022, arXiv:2205.05638)."""
 
@@ -152,6 +166,6 @@ class Prefix(VirtualTokens):
 
 
 Adapter = Annotated[
-    Full | HeadOnly | LastLayers | BitFit | Lora | RsLora | Dora | Pissa | Ia3 | Vera | Oft | Prompt | PTuning | Prefix,
+    Full | HeadOnly | LastLayers | BitFit | Lora | RsLora | Dora | Pissa | AdaLora | Ia3 | Vera | Oft | Prompt | PTuning | Prefix,
     Field(discriminator="kind"),
 ]

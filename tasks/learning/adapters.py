@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, assert_never
 
 from configs.schema import (
+    AdaLora,
     Adapter,
     BitFit,
     Dora,
@@ -38,7 +39,6 @@ def add_adapter(network: nn.Module, adapter: Adapter, task: TaskType) -> nn.Modu
 
     The caller seeds, because new weights are drawn at random. A head that is added later moves too.
     """
-    settings: dict[str, Any]
     match adapter:
         case Full():
             return network
@@ -48,31 +48,59 @@ def add_adapter(network: nn.Module, adapter: Adapter, task: TaskType) -> nn.Modu
             return _moving(network, [value for part in last_layers(network, adapter.layers) for value in part.parameters()])
         case BitFit():
             return _moving(network, [value for name, value in network.named_parameters() if name.rpartition(".")[2] == "bias"])
-        case Lora():
-            return _with_low_rank(network, adapter, task)
-        case RsLora():
-            return _with_low_rank(network, adapter, task, use_rslora=True)
-        case Dora():
-            return _with_low_rank(network, adapter, task, use_dora=True)
-        case Pissa():
-            return _with_low_rank(network, adapter, task, init_lora_weights="pissa")
-        case Ia3():
-            return _with_peft(network, _config("IA3Config", task, target_modules=_targets(adapter), feedforward_modules=[]))
-        case Vera():
-            settings = {"target_modules": _targets(adapter), "r": adapter.r, "vera_dropout": adapter.dropout}
-            return _with_peft(network, _config("VeraConfig", task, **settings))
-        case Oft():
-            settings = {"target_modules": _targets(adapter), "oft_block_size": adapter.block_size}
-            return _with_peft(network, _config("OFTConfig", task, **settings))
-        case Prompt():
-            settings = {**_virtual(adapter), "prompt_tuning_init": "SAMPLE_VOCAB"}
-            return _with_virtual_tokens(network, _config("PromptTuningConfig", task, **settings))
-        case PTuning():
-            return _with_virtual_tokens(network, _config("PromptEncoderConfig", task, **_virtual(adapter)))
-        case Prefix():
-            return _with_peft(network, _config("PrefixTuningConfig", task, **_virtual(adapter)))
+        case Prompt() | PTuning():
+            return _with_virtual_tokens(network, adapter, task)
         case _:
-            assert_never(adapter)
+            from peft import get_peft_model
+
+            return get_peft_model(network, _peft_config(adapter, task))  # type: ignore[no-any-return]
+
+
+def _peft_config(adapter: Adapter, task: TaskType) -> PeftConfig:
+    """The adapter as peft has it."""
+    match adapter:
+        case Lora():
+            return _config("LoraConfig", task, **_low_rank(adapter))
+        case RsLora():
+            return _config("LoraConfig", task, **_low_rank(adapter), use_rslora=True)
+        case Dora():
+            return _config("LoraConfig", task, **_low_rank(adapter), use_dora=True)
+        case Pissa():
+            return _config("LoraConfig", task, **_low_rank(adapter), init_lora_weights="pissa")
+        case AdaLora():
+            settings = _low_rank(adapter)
+            ranks = {"init_r": adapter.initial_r, "target_r": settings.pop("r")}
+            return _config("AdaLoraConfig", task, **settings, **ranks, total_step=1)  # known when it is fitted
+        case Ia3():
+            return _config("IA3Config", task, target_modules=_targets(adapter), feedforward_modules=[])
+        case Vera():
+            return _config("VeraConfig", task, target_modules=_targets(adapter), r=adapter.r, vera_dropout=adapter.dropout)
+        case Oft():
+            return _config("OFTConfig", task, target_modules=_targets(adapter), oft_block_size=adapter.block_size)
+        case Prompt():
+            return _config("PromptTuningConfig", task, **_virtual(adapter), prompt_tuning_init="SAMPLE_VOCAB")
+        case PTuning():
+            return _config("PromptEncoderConfig", task, **_virtual(adapter))
+        case Prefix():
+            return _config("PrefixTuningConfig", task, **_virtual(adapter))
+        case _:
+            raise TypeError(f"{adapter.kind} is no adapter of peft's")
+
+
+def _config(name: str, task: TaskType, **settings: Any) -> PeftConfig:
+    """A config of peft by the name of its class, which is imported where it is used."""
+    import peft
+
+    return getattr(peft, name)(task_type=task, **settings)
+
+
+def _low_rank(adapter: LowRank) -> dict[str, Any]:
+    names = {"r": adapter.r, "lora_alpha": adapter.alpha, "lora_dropout": adapter.dropout}
+    return {**names, "target_modules": _targets(adapter)}
+
+
+def _virtual(adapter: VirtualTokens) -> dict[str, Any]:
+    return {"num_virtual_tokens": adapter.tokens, "num_transformer_submodules": 1}
 
 
 def _moving(network: nn.Module, parameters: list[nn.Parameter]) -> nn.Module:
@@ -83,42 +111,22 @@ def _moving(network: nn.Module, parameters: list[nn.Parameter]) -> nn.Module:
     return network
 
 
-def _with_low_rank(network: nn.Module, adapter: LowRank, task: TaskType, **variant: Any) -> nn.Module:
-    settings = {"r": adapter.r, "lora_alpha": adapter.alpha, "lora_dropout": adapter.dropout, "target_modules": _targets(adapter)}
-    return _with_peft(network, _config("LoraConfig", task, **settings, **variant))
-
-
-def _config(name: str, task: TaskType, **settings: Any) -> PeftConfig:
-    """A config of peft by the name of its class, which is imported where it is used."""
-    import peft
-
-    return getattr(peft, name)(task_type=task, **settings)
-
-
-def _virtual(adapter: VirtualTokens) -> dict[str, Any]:
-    return {"num_virtual_tokens": adapter.tokens, "num_transformer_submodules": 1}
-
-
-def _with_peft(network: nn.Module, config: PeftConfig) -> nn.Module:
+def _with_virtual_tokens(network: nn.Module, adapter: Prompt | PTuning, task: TaskType) -> nn.Module:
+    """The network with virtual tokens before each text, whose outputs are those of the text's own tokens."""
     from peft import get_peft_model
 
-    return get_peft_model(network, config)  # type: ignore[no-any-return]
-
-
-def _with_virtual_tokens(network: nn.Module, config: PeftConfig) -> nn.Module:
-    """The network with virtual tokens before each text, whose outputs are those of the text's own tokens."""
-    model = _with_peft(network, config)
-    whole, pooler, tokens = model.forward, getattr(network, "pooler", None), config.num_virtual_tokens
+    model = get_peft_model(network, _peft_config(adapter, task))
+    whole, pooler = model.forward, getattr(network, "pooler", None)
 
     def forward(*args: Any, **settings: Any) -> Any:
         outputs = whole(*args, **settings)
-        outputs.last_hidden_state = outputs.last_hidden_state[:, tokens:]
+        outputs.last_hidden_state = outputs.last_hidden_state[:, adapter.tokens :]
         if pooler is not None:
             outputs.pooler_output = pooler(outputs.last_hidden_state)
         return outputs
 
     model.forward = forward
-    return model
+    return model  # type: ignore[no-any-return]
 
 
 def _targets(adapter: LayerAdapter) -> str | list[str]:
@@ -162,6 +170,8 @@ def default_learning_rate(adapter: Adapter) -> float:
             return 1e-4
         case Lora() | RsLora() | Dora() | Pissa():
             return 5e-4
+        case AdaLora():
+            return 1e-3
         case HeadOnly() | BitFit():
             return 1e-3
         case Ia3() | Vera():

@@ -21,6 +21,7 @@ from tasks.learning.checkpoints import newest_valid
 from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, learned_nothing
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, save_spec
+from tasks.learning.rank_schedule import add_rank_callback
 from tasks.learning.trainer import FitPlan, disk_errors
 from tasks.problems.types import AnswerCalibration, Network
 
@@ -119,6 +120,7 @@ def fit_network(
             load_trainable(network.model, start / TRAINABLE)
         else:
             trainer.add_callback(_progress_callback(listener, stop, plan, began, before))
+            add_rank_callback(trainer, network.model, plan.steps)
             trainer.train(resume_from_checkpoint=str(start) if start else None)
     if stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
         message = f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from configs.errors import InfraError
 from configs.schema import Training
 from tasks.common.files import atomic_folder
-from tasks.learning.adapters import load_trainable, save_trainable
 from tasks.learning.batching import LengthBuckets
 from tasks.learning.checkpoints import keep_newest
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics
 from tasks.learning.folds import FoldAnswers
-from tasks.learning.network import TRAINABLE
+from tasks.learning.rank_schedule import load_moved, save_moved
 from tasks.problems.classifier import HEAD
 
 if TYPE_CHECKING:
@@ -178,10 +177,10 @@ def checkpointing_trainer(parent: type[Trainer]) -> type[Trainer]:
 
         def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
             Path(str(output_dir)).mkdir(parents=True, exist_ok=True)
-            save_trainable(self.model, Path(str(output_dir)) / TRAINABLE)
+            save_moved(self.model, Path(str(output_dir)))
 
         def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-            load_trainable(self.model, Path(resume_from_checkpoint) / TRAINABLE)
+            load_moved(self.model, Path(resume_from_checkpoint))
 
         def _get_output_dir(self, trial: object) -> str:
             return str(self.aside or self.plan.run)
