@@ -63,8 +63,10 @@ def _split_facts(pipeline: Pipeline, sealed: Snapshot) -> list[SplitFacts]:
 
 
 def flat_keys(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Nested keys as dotted ones."""
+    """Nested keys as dotted ones; of a list of sections the number of each, from 1, stands for a key."""
     out: dict[str, object] = {}
     for name, value in values.items():
+        if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+            value = {str(number): each for number, each in enumerate(value, 1)}
         out |= flat_keys(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
     return out
