@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from configs.schema.adapters import Adapter
+from configs.schema.adapters import Adapter, HeadOnly
 from configs.schema.metrics import Metric
 from configs.schema.problem_facts import ProblemFacts, ProblemName
 from configs.schema.problems import FACTS
@@ -57,6 +57,28 @@ class Supervised(ObjectiveSection):
         return facts
 
 
+class ZeroShot(ObjectiveSection):
+    """No weight is trained: a text has the class whose name, or description, its vector is nearest to."""
+
+    kind: Literal["zero-shot"] = "zero-shot"
+    descriptions: dict[str, Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
+        default={}, description="label -> what texts of it say; default: the label's own words"
+    )
+
+    needs_pairs: ClassVar[bool] = False
+
+    def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:
+        """ValueError where these settings make no sense beside the problem or the adapter."""
+        if not facts.has_classes:
+            raise ValueError(f"objective.kind zero-shot is of problems with one class a row, and {problem} has none: drop it")
+        if not isinstance(adapter, HeadOnly):
+            raise ValueError("objective.kind zero-shot trains no weights: set adapter.kind to frozen")
+
+    def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
+        """What models of this objective are compared by: what their problem says."""
+        return facts
+
+
 class Preference(ObjectiveSection):
     """Direct preference optimisation (Rafailov et al. 2023, arXiv:2305.18290): answers that were preferred become likelier than
     those that were rejected, relative to the network that training starts from."""
@@ -94,15 +116,19 @@ class Preference(ObjectiveSection):
         )
 
 
-OBJECTIVES = (Supervised, Preference)
-Objective = Annotated[Supervised | Preference, Field(discriminator="kind")]  # in the order in which a chain may have them
+OBJECTIVES = (Supervised, Preference, ZeroShot)  # in the order in which a chain may have them
+Objective = Annotated[
+    Supervised | Preference | ZeroShot, Field(discriminator="kind")
+]  # in the order in which a chain may have them
 
 
-def check_chain(stages: tuple[Supervised | Preference, ...]) -> None:
+def check_chain(stages: tuple[Supervised | Preference | ZeroShot, ...]) -> None:
     """ValueError where objectives do not follow one another, or the only one has settings of a stage."""
+    if len(stages) > 1 and any(isinstance(stage, ZeroShot) for stage in stages):
+        raise ValueError("objective: zero-shot trains nothing that another could go on from: name it alone")
     order = [OBJECTIVES.index(type(stage)) for stage in stages]
     if order != sorted(set(order)):
-        names = ", ".join(kind.model_fields["kind"].default for kind in OBJECTIVES)
+        names = ", ".join(kind.model_fields["kind"].default for kind in OBJECTIVES if kind is not ZeroShot)
         raise ValueError(f"objective: a chain has each of {names} once at the most, in this order: put them so")
     if len(stages) == 1 and (own := [name for name in ObjectiveSection.model_fields if getattr(stages[0], name) is not None]):
         raise ValueError(f"objective.{own[0]} is of a stage of a chain, and there is one objective: write it under training")

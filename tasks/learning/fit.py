@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.errors import InfraError, StoppedError
 from tasks.common.files import atomic_folder, is_valid
@@ -22,8 +20,12 @@ from tasks.learning.collapse import ASKED_FROM, CollapsedError, climbed_back, le
 from tasks.learning.device import Numerics, peak_memory
 from tasks.learning.network import TRAINABLE, save_spec
 from tasks.learning.rank_schedule import add_rank_callback
+from tasks.learning.stop_signals import stop_on_signals
 from tasks.learning.trainer import FitPlan, disk_errors
 from tasks.problems.types import AnswerCalibration, Network
+
+if TYPE_CHECKING:
+    from transformers import TrainerState
 
 RESULT, STATE, TRAINED, BEST = "training.json", "trainer_state.json", "trained", "best"
 
@@ -114,7 +116,7 @@ def fit_network(
     from transformers import PrinterCallback, TrainerState
 
     trainer.remove_callback(PrinterCallback)
-    with _stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         if start is not None and is_over(start, logged, plan):  # killed between its last epoch and its result
             trainer.state = TrainerState.load_from_json(str(start / STATE))
             load_trainable(network.model, start / TRAINABLE)
@@ -133,16 +135,25 @@ def fit_network(
     ):  # no loss was seen after the last step
         raise CollapsedError("the weights are not finite", trainer.state.global_step, trainer.state.log_history)
     epoch = epoch or round(trainer.state.global_step / plan.steps_per_epoch)
-    trained = _finish(trainer, network, plan, epoch, calibrate(network, epoch), before + time.monotonic() - began)
+    trained = _finish(trainer.state, network, plan, epoch, calibrate(network, epoch), before + time.monotonic() - began)
     if stop.is_set():  # in the last step
         raise StoppedEarlyError("stopped by a signal; the training is done and kept: run the same command to go on", stop.which)
     return trained
 
 
+def keep_untrained(network: Network, plan: FitPlan, calibrate: Callable[[Network, int], AnswerCalibration]) -> TrainingResult:
+    """The result of a fit without a step: the network as it is, calibrated on the held-out rows."""
+    from transformers import TrainerState
+
+    plan.run.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    return _finish(TrainerState(), network, plan, 0, calibrate(network, 0), time.monotonic() - began)
+
+
 def _finish(
-    trainer: Any, network: Network, plan: FitPlan, epoch: int, calibration: AnswerCalibration, seconds: float
+    state: TrainerState, network: Network, plan: FitPlan, epoch: int, calibration: AnswerCalibration, seconds: float
 ) -> TrainingResult:
-    earlier = plan.earlier.followed_by(trainer.state.log_history, trainer.state.global_step, seconds)
+    earlier = plan.earlier.followed_by(state.log_history, state.global_step, seconds)
     with disk_errors(plan.result), atomic_folder(plan.result / TRAINED) as aside:
         save_trainable(network.model, aside / TRAINABLE)
         spec = replace(network.spec, shares=plan.shares or network.spec.shares, **asdict(calibration))
@@ -219,32 +230,3 @@ def _read_log_history(checkpoint: Path | None) -> list[dict[str, float]]:
         return []
     entries: list[dict[str, float]] = json.loads((checkpoint / STATE).read_text())["log_history"]
     return entries
-
-
-class _StopRequest(threading.Event):
-    """Set by the signal that asks training to stop."""
-
-    which: int = signal.SIGTERM
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[_StopRequest]:
-    """Turn SIGTERM and a first Ctrl-C into a request to stop after this step; a second one acts at once."""
-    stop = _StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def ask(number: int, _: object) -> None:
-        stop.which = number
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -235,7 +235,7 @@ def test_settings_at_their_defaults_are_in_no_key():
     class Grown(Training):
         novelty: int = 3
 
-    assert settings_of(Grown()) == settings_of(Training()) == {}
+    assert settings_of(Grown()) == settings_of(Training()) == {"defaults": Training.DEFAULTS}
     assert settings_of(Grown(novelty=4, epochs=2)) == {"epochs": 2, "novelty": 4}
 
 

@@ -22,6 +22,10 @@ def objective_of(settings: schema.Objective) -> Objective:
             from tasks.learning.objectives.preference import PreferenceObjective
 
             return PreferenceObjective(settings)
+        case schema.ZeroShot():
+            from tasks.learning.objectives.zero_shot import ZeroShotObjective
+
+            return ZeroShotObjective(settings)
         case _:
             assert_never(settings)
 

@@ -29,6 +29,7 @@ class Objective(ABC):
     """
 
     sequences_per_row: ClassVar[int] = 1
+    trains: ClassVar[bool] = True  # whether there are steps to train, after `begin_network`
 
     def learning_rate(self, adapter: Adapter) -> float:
         """The default for an adapter."""

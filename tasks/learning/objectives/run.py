@@ -18,7 +18,7 @@ from tasks.learning.attention import attend_in_fp32
 from tasks.learning.checkpoints import newest_valid
 from tasks.learning.collapse import CollapsedError
 from tasks.learning.device import Numerics, check_fits, numerics
-from tasks.learning.fit import Listener, TrainingResult, finished_fit, fit_network
+from tasks.learning.fit import Listener, TrainingResult, finished_fit, fit_network, keep_untrained
 from tasks.learning.folds import FoldAnswers, gather_epochs, load_answers, pool_answers, save_answers
 from tasks.learning.fused_lora import fuse_lora
 from tasks.learning.memory import MICRO, within_memory
@@ -206,12 +206,14 @@ def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Num
     plan = FitPlan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
     plan = replace(plan, folds=job.folds, answers=job.answers)
     plan = job.objective.complete_plan(plan, network, examples)
-    trainer = job.objective.make_trainer(network, EncodedRows(examples, held_out), plan)
-    trainer.plan = plan
 
     def calibrate(network: Network, epoch: int) -> AnswerCalibration:
         return job.calibration or job.objective.calibrate(network, held_out, plan, epoch, job.folds)
 
+    if not job.objective.trains:
+        return keep_untrained(network, plan, calibrate)
+    trainer = job.objective.make_trainer(network, EncodedRows(examples, held_out), plan)
+    trainer.plan = plan
     return fit_network(trainer, network, plan, calibrate, job.listener.after(job.earlier.steps))
 
 
