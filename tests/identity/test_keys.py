@@ -236,12 +236,12 @@ def test_settings_at_their_defaults_are_in_no_key():
         novelty: int = 3
 
     assert settings_of(Grown()) == settings_of(Training()) == {"defaults": Training.DEFAULTS}
-    assert settings_of(Grown(novelty=4, epochs=2)) == {"epochs": 2, "novelty": 4}
+    assert settings_of(Grown(novelty=4, epochs=2)) == {"defaults": Training.DEFAULTS, "epochs": 2, "novelty": 4}
 
 
 def test_a_default_that_was_changed_is_in_every_key_that_hangs_on_it(monkeypatch):
     before = keys()
-    monkeypatch.setattr(Training, "DEFAULTS", 1)
+    monkeypatch.setattr(Training, "DEFAULTS", Training.DEFAULTS + 1)
     assert all(one != other for one, other in zip(before, keys(), strict=True))
     monkeypatch.undo()
     monkeypatch.setattr(Guards, "DEFAULTS", 1)
