@@ -26,7 +26,7 @@ from configs.schema.data import PATTERN_ENTITIES, Data, Deduplicate, Entity, Red
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate, Guards, ScaledGate
 from configs.schema.metrics import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric
-from configs.schema.objectives import OBJECTIVES, Objective, Preference, Supervised, ZeroShot, metric_titles
+from configs.schema.objectives import OBJECTIVES, Contrastive, Objective, Preference, Supervised, ZeroShot, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
 from configs.schema.preferences import HumanJudge, Judge, ModelJudge, Scorer
@@ -46,6 +46,7 @@ __all__ = [
     "BitFit",
     "BleuTokenizer",
     "Contract",
+    "Contrastive",
     "Data",
     "Decoding",
     "Deduplicate",

@@ -26,6 +26,27 @@ class ObjectiveSection(Frozen):
     )
 
 
+class Contrastive(ObjectiveSection):
+    """Texts of one class become alike, those of two unlike, as a first stage where rows are few (SetFit, arXiv:2209.11055)."""
+
+    kind: Literal["contrastive"] = "contrastive"
+    epochs: Annotated[int, Field(ge=1)] = Field(1, description="passes over the pairs")
+    pairs_per_row: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="pairs of each kind that every row is in")
+
+    needs_pairs: ClassVar[bool] = False
+
+    def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:
+        """ValueError where these settings make no sense beside the problem or the adapter."""
+        if not facts.has_classes:
+            raise ValueError(f"objective.kind contrastive is of problems with one class a row, and {problem} has none: drop it")
+        if isinstance(adapter, HeadOnly):
+            raise ValueError("adapter.kind frozen: objective.kind contrastive moves the base, not the head: take lora")
+
+    def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
+        """Nothing is compared by it: another objective follows."""
+        return facts
+
+
 class Supervised(ObjectiveSection):
     kind: Literal["supervised"] = "supervised"
     class_weights: Literal["none", "balanced"] = "none"
@@ -116,14 +137,16 @@ class Preference(ObjectiveSection):
         )
 
 
-OBJECTIVES = (Supervised, Preference, ZeroShot)  # in the order in which a chain may have them
+OBJECTIVES = (Contrastive, Supervised, Preference, ZeroShot)  # in the order in which a chain may have them
 Objective = Annotated[
-    Supervised | Preference | ZeroShot, Field(discriminator="kind")
+    Contrastive | Supervised | Preference | ZeroShot, Field(discriminator="kind")
 ]  # in the order in which a chain may have them
 
 
-def check_chain(stages: tuple[Supervised | Preference | ZeroShot, ...]) -> None:
+def check_chain(stages: tuple[Contrastive | Supervised | Preference | ZeroShot, ...]) -> None:
     """ValueError where objectives do not follow one another, or the only one has settings of a stage."""
+    if isinstance(stages[-1], Contrastive):
+        raise ValueError("objective: contrastive trains no head: let `{kind: supervised, head: logistic}` follow it, in a list")
     if len(stages) > 1 and any(isinstance(stage, ZeroShot) for stage in stages):
         raise ValueError("objective: zero-shot trains nothing that another could go on from: name it alone")
     order = [OBJECTIVES.index(type(stage)) for stage in stages]

@@ -13,7 +13,7 @@ import pandas as pd
 import tiny
 
 from configs.errors import InfraError
-from configs.schema import Adapter, Full, Lora, Objective, Preference, ProblemName, Supervised, Training
+from configs.schema import Adapter, Contrastive, Full, Lora, Objective, Preference, ProblemName, Supervised, Training
 from tasks.common import files
 from tasks.common.bases import find_base
 from tasks.learning import trainer
@@ -40,6 +40,9 @@ class Kind:
 
 KINDS = {
     "lora": Kind("text-classification", tiny.frame),
+    "few rows": Kind(
+        "text-classification", tiny.frame, LORA, (Contrastive(pairs_per_row=1), Supervised(head="logistic", epochs=2))
+    ),
     "full": Kind("text-classification", tiny.frame, Full()),
     "label sets": Kind("multi-label-classification", tiny.label_set_rows),
     "numbers": Kind("text-regression", tiny.number_rows),

@@ -79,7 +79,7 @@ def test_a_list_of_objectives_is_a_chain_and_a_list_of_one_is_that_one():
 
 
 @pytest.mark.parametrize(("objective", "sections", "says"), [
-    ([{"kind": "preference"}, {}], {}, "each of supervised, preference once at the most, in this order"),
+    ([{"kind": "preference"}, {}], {}, "each of contrastive, supervised, preference once at the most, in this order"),
     ([{}, {}], {}, "once at the most"),
     ({"kind": "preference", "epochs": 2}, {}, "objective.epochs is of a stage of a chain.*write it under training"),
     ([{}, {"kind": "preference"}], {"training": {"learning_rate": 1e-3}}, "write it under each of them"),

@@ -18,6 +18,10 @@ def objective_of(settings: schema.Objective) -> Objective:
             from tasks.learning.objectives.supervised import SupervisedObjective
 
             return SupervisedObjective(settings)
+        case schema.Contrastive():
+            from tasks.learning.objectives.contrastive import ContrastiveObjective
+
+            return ContrastiveObjective(settings)
         case schema.Preference():
             from tasks.learning.objectives.preference import PreferenceObjective
 

@@ -201,7 +201,7 @@ def _attempt_fit(job: TrainingJob, run: Path, result: Path, micro: int, how: Num
         refuse_blind(network)
     attend_in_fp32(network.model, how)
     fuse_lora(network.model, how)
-    if job.start is None and newest_valid(run, job.listener.notice) is None:
+    if (job.start is None or material.earlier.steps) and newest_valid(run, job.listener.notice) is None:
         network = job.objective.begin_network(network, examples, how)
     plan = FitPlan(job.training, job.learning_rate, lengths, micro, how, run, result, job.last_epoch, earlier=job.earlier)
     plan = replace(plan, folds=job.folds, answers=job.answers)
