@@ -55,8 +55,8 @@ def test_texts_of_a_class_come_nearer_to_one_another_than_to_others(material, tm
         cosines, same = units @ units.T, np.equal.outer(ROWS["target"].to_numpy(), ROWS["target"].to_numpy())
         return cosines[same].mean() - cosines[~same].mean()
 
-    training = Training(epochs=3, batch_size=16, learning_rate=5e-3, precision="fp32")
-    trained = train_network(material, Contrastive(pairs_per_row=8), training, tmp_path / "run", SILENT)
+    training = Training(epochs=2, batch_size=16, learning_rate=5e-3, precision="fp32")
+    trained = train_network(material, Contrastive(pairs_per_row=4), training, tmp_path / "run", SILENT)
     before = build_network(material.spec, material.base)
     after = build_network(read_spec(trained.folder), material.base, trained.folder / TRAINABLE)
     assert gap(after) > gap(before) + 0.1
