@@ -89,12 +89,12 @@ def print_closing(title: str, colour: str, rows: Sequence[Sequence[str]], reason
     table = Table(box=None, padding=(0, 1), show_header=True, header_style="dim")
     head, *body = rows or ((),)
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place < len(head) - 1)
+        table.add_column(_escape_markup(name), justify="left" if place == 0 else "right", no_wrap=place < len(head) - 1)
     for row in body:
-        table.add_row(*map(terminal_text, row))
+        table.add_row(*map(_escape_markup, row))
     console().print()
     console().print(table)
-    console().print(f"\n  [bold {colour}]{terminal_text(title)}[/]")
+    console().print(f"\n  [bold {colour}]{_escape_markup(title)}[/]")
     for reason in reasons:
         console().print(f"    {_escape_markup(reason)}")
     for hint in hints:
