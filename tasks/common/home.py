@@ -40,6 +40,8 @@ ENVIRONMENT = {
 # processes on two cores it was nine times slower. After so many rounds a thread sleeps; alone that costs 0 to 7 %.
 SPIN_COUNT = {"GOMP_SPINCOUNT": "1000"}
 THREAD_SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # either of them set by the user is the user's choice
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")  # no proxy knows the way to the servers of this one
 PAGES = ("runs", "looks", "docs")  # folders of a home in which pages lie
 
 
@@ -163,6 +165,8 @@ def settle_environment(home: Home) -> None:
     threads = {} if any(name in os.environ for name in THREAD_SETTINGS) else SPIN_COUNT
     for name, value in {**ENVIRONMENT, **threads, "PREFECT_HOME": str(home.prefect), "TUNEKEEPER_HOME": str(home.path)}.items():
         os.environ.setdefault(name, value)
+    if any(os.environ.get(name) for name in PROXIES):
+        _spare_this_machine()
     logging.setLogRecordFactory(CleanLogRecord)
     sys.excepthook = show_uncaught
     if threading.excepthook is threading.__excepthook__:  # another one is the program's own
@@ -171,6 +175,14 @@ def settle_environment(home: Home) -> None:
         sys.unraisablehook = _show_unraisable
     warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")  # of a home that is not there yet
     warnings.filterwarnings("ignore", category=FutureWarning)  # libraries to one another; users can do nothing about them
+
+
+def _spare_this_machine() -> None:
+    """Have no proxy asked for addresses of this machine, under both spellings of the variable; other exceptions stay."""
+    hosts = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    absent = [host for host in THIS_MACHINE if host not in hosts.replace(" ", "").split(",")]
+    if hosts.strip() != "*":
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join([*filter(None, [hosts.strip()]), *absent])
 
 
 def _show_uncaught_in_thread(error: threading.ExceptHookArgs) -> None:

@@ -78,6 +78,15 @@ def test_threads_that_wait_sleep_unless_the_user_has_chosen_how_they_wait(name, 
     assert {setting for setting in THREAD_SETTINGS if setting in os.environ} == {name} and os.environ[name] == value
 
 
+@pytest.mark.parametrize(
+    ("exceptions", "after"), [("", "127.0.0.1,localhost,::1"), ("lan,localhost", "lan,localhost,127.0.0.1,::1"), ("*", "*")]
+)
+def test_a_proxy_is_never_asked_for_the_servers_of_this_machine(exceptions, after, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ) | {"http_proxy": "http://proxy:1", "no_proxy": exceptions})
+    settle_environment(Home(tmp_path))
+    assert os.environ["no_proxy"] == after and os.environ.get("NO_PROXY", "*") == after
+
+
 def test_an_error_that_nobody_caught_is_shown_without_its_credentials_wherever_it_was(tmp_path):
     code = """
 import sys, threading
