@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import sys
 import threading
 import warnings
@@ -40,6 +41,7 @@ ENVIRONMENT = {
 # processes on two cores it was nine times slower. After so many rounds a thread sleeps; alone that costs 0 to 7 %.
 SPIN_COUNT = {"GOMP_SPINCOUNT": "1000"}
 THREAD_SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # either of them set by the user is the user's choice
+_MLFLOW_VARIABLE = re.compile(r"^MLFLOW_TRACKING_URI=.*?(?=mlflow models )")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 THIS_MACHINE = ("127.0.0.1", "localhost", "::1")  # no proxy knows the way to the servers of this one
 PAGES = ("runs", "looks", "docs")  # folders of a home in which pages lie
@@ -72,6 +74,15 @@ class Home:
     def tracks_here(self) -> bool:
         """Whether MLflow's database is this home's own, which other programs do not find by themselves."""
         return self.tracking_uri.startswith(f"sqlite:///{self.path}/")
+
+    @property
+    def mlflow_variable(self) -> str:
+        """What stands before a command of MLflow's, for a shell, so that it finds this home's database; empty where it does."""
+        return f"MLFLOW_TRACKING_URI={shlex.quote(self.tracking_uri)} " if self.tracks_here else ""
+
+    def at_this_home(self, command: str) -> str:
+        """A recorded command with the variable of this home, which may have been moved or copied since."""
+        return _MLFLOW_VARIABLE.sub(lambda _: self.mlflow_variable, command)
 
     @property
     def ledger_url(self) -> str:
