@@ -6,9 +6,9 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from configs.credentials import without_credentials
 
@@ -25,7 +25,23 @@ def console() -> Console:
     """The one console; standard output belongs to `--json`."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(file=cast("IO[str]", _StandardError()), highlight=False, soft_wrap=True)
+
+
+class _StandardError:
+    """Standard error as it is at each moment; what it does not take (nobody reads, its disk is full) is lost and ends no run."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
 
 
 def print_notice(sentence: str) -> None:
