@@ -86,6 +86,11 @@ def _print_scores(outcome: dict[str, Any]) -> None:
     reasons = (
         [f"{rate:,.0f} rows/s" + (f"; {outcome['kept']:,} rows were scored before" if outcome["kept"] else "")] if rate else []
     )
+    if absent := outcome["rows"] - outcome["answered"]:
+        reasons.append(
+            f"{absent:,} rows have no `prediction`: their text is empty in a part, longer than data.max_characters, or costs more "
+            "to search for personal data than one of its length may"
+        )
     print_closing(title, "green", (), reasons, (f"result: {outcome['output']}",))
 
 
