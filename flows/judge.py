@@ -149,6 +149,6 @@ def _next_command(run: Run, verdict: Verdict, waiting: str | None) -> str:
     if waiting is not None:
         return f"tunekeeper promote CONFIG --version {waiting}"
     if verdict.verdict == "PROMOTE":
-        where = f"MLFLOW_TRACKING_URI={run.home.tracking_uri} " if run.home.tracks_here else ""
-        return f"{where}mlflow models serve -m models:/{run.pipeline.name}@{run.pipeline.release.alias} --env-manager local"
+        served = f"models:/{run.pipeline.name}@{run.pipeline.release.alias}"
+        return f"{run.home.mlflow_variable}mlflow models serve -m {served} --env-manager local"
     return "tunekeeper history CONFIG" if verdict.verdict == "HOLD" else "tunekeeper retrain CONFIG, once there are more rows"

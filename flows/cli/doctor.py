@@ -185,7 +185,7 @@ def _print_checks(checks: list[HealthCheck], home: Home) -> None:
     table = Table("", "", Column(overflow="fold"), box=None, padding=(0, 1), show_header=False)  # a hash is shown whole
     for check in checks:
         remedy = f"\n[bold]{escape(check.remedy)}[/]" if check.remedy and check.state != "ok" else ""
-        table.add_row(MARKS[check.state], check.name, f"{escape(check.what)}{remedy}")
+        table.add_row(MARKS[check.state], escape(check.name), f"{escape(check.what)}{remedy}")
     console().print(table)
     failed, warned = (sum(check.state == state for check in checks) for state in ("fail", "warn"))
     verdict = "[bold green]all is well[/]" if not failed + warned else f"[bold]{failed} to mend, {warned} to know[/]"

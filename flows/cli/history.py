@@ -27,9 +27,14 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
     entries = ledger_history(ledger, pipeline.name)
     rows = [_entry_row(entry) for entry in entries]
     title = f"{pipeline.name}: champion is version {settled.champion}" if settled.champion else f"{pipeline.name} has no champion"
-    following = f"tunekeeper {'report' if last_decision(ledger, pipeline.name) else 'retrain'} CONFIG"
+    decided = last_decision(ledger, pipeline.name) is not None
+    following = f"tunekeeper {'report' if decided else 'retrain'} CONFIG"
     print_closing(title, "bold", [COLUMNS, *rows], (), (f"next: {following}".replace("CONFIG", str(config)),))
     page = _write_history_page(context, settled, following)
+    if entries or decided:
+        _store_history_page(context, page)
+    else:  # nothing has happened: MLflow gets no empty experiment
+        print_notice(f"page: {page}")
     moves = [{name: value for name, value in asdict(entry).items() if name != "model"} for entry in entries]
     return {
         "pipeline": pipeline.name,
@@ -41,7 +46,7 @@ def show_history(pipeline: Pipeline, config: Path) -> dict[str, object]:
 
 
 def _write_history_page(context: PipelineContext, settled: SettledChampion, following: str) -> Path:
-    """Draw the model's life (versions, verdicts, promotions, looks, feedback, cost), and store the page in MLflow where allowed."""
+    """Draw the model's life: versions, verdicts, promotions, looks, feedback, cost."""
     from tasks.collect.history import collect_history
     from tasks.report.history.data import to_json
     from tasks.report.history.page import render_history
@@ -52,11 +57,16 @@ def _write_history_page(context: PipelineContext, settled: SettledChampion, foll
     page.parent.mkdir(parents=True, exist_ok=True)
     page.with_suffix(".json").write_text(to_json(history))
     page.write_text(render_history(history))
+    return page
+
+
+def _store_history_page(context: PipelineContext, page: Path) -> None:
+    """Store the page in MLflow where that is allowed, and say where it is."""
+    tracking, name = context.tracking, context.pipeline.name
     try:
         print_notice(f"page: {keep_history(tracking, name, page)}")
     except InfraError as error:  # a user who may only read MLflow still gets the page
         print_notice(f"page: {page} (not in MLflow: {error})")
-    return page
 
 
 def redraw_report(pipeline: Pipeline) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
@@ -85,6 +86,11 @@ def _print_scores(outcome: dict[str, Any]) -> None:
     reasons = (
         [f"{rate:,.0f} rows/s" + (f"; {outcome['kept']:,} rows were scored before" if outcome["kept"] else "")] if rate else []
     )
+    if absent := outcome["rows"] - outcome["answered"]:
+        reasons.append(
+            f"{absent:,} rows have no `prediction`: their text is empty in a part, longer than data.max_characters, or costs more "
+            "to search for personal data than one of its length may"
+        )
     print_closing(title, "green", (), reasons, (f"result: {outcome['output']}",))
 
 
@@ -142,9 +148,14 @@ def _print_verdict(outcome: dict[str, Any], config: Path) -> None:
         print_closing(title, COLOURS[outcome["verdict"]], (), outcome["reasons"][:3], hints)
         return
     report = from_json(numbers.read_bytes())
-    hints = [f"report: {outcome['report']}", f"next: {report.next_command}".replace("CONFIG", str(config))]
+    hints = [f"report: {outcome['report']}", f"next: {_next_command(report.next_command, config)}"]
     table = _columns_that_fit(terminal_table(report))
     print_closing(title, COLOURS[outcome["verdict"]], table, outcome["reasons"][:3], hints)
+
+
+def _next_command(recorded: str | None, config: Path) -> str:
+    """The command that a report recorded, for this home and this config."""
+    return find_home().at_this_home(recorded or "").replace("CONFIG", shlex.quote(str(config)))
 
 
 def _columns_that_fit(table: list[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from configs.errors import InfraError
 from tasks.common.http import fetch
 from tasks.common.processes import environment_variable
+from tasks.common.terminal import print_notice
+
+PATIENCE = 20.0  # seconds in which a server has to answer before a run begins, or is said to be silent
+PAUSE = 10.0  # seconds between two looks at a server while a run uses it
 
 
 @contextmanager
@@ -22,6 +27,35 @@ def named_if_away(url: str, remedy: str) -> Iterator[None]:
         if (reason := _fault_of_server(url, error)) is None:
             raise
         raise InfraError(f"the Prefect server at {url} does not answer ({reason}): {remedy}; what was done is kept") from error
+
+
+@contextmanager
+def watched_server(url: str, remedy: str) -> Iterator[None]:
+    """Tell a person when a server that answers falls silent in the block, for which the run then waits, and when it is back.
+
+    InfraError, at once, for one that lets a caller wait: Prefect's client would do so for minutes. Any other fault it says itself.
+    """
+    health = fetch(f"{url}/health", seconds=PATIENCE)
+    if health.status == 0 and "timed out" in health.text:
+        raise InfraError(f"the Prefect server at {url} does not answer in {PATIENCE:.0f} s: {remedy}; nothing was begun")
+    over = threading.Event()
+    if health.status:
+        threading.Thread(target=_watch, args=(url, over), daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _watch(url: str, over: threading.Event) -> None:
+    silent = False
+    while not over.wait(PAUSE):
+        health = fetch(f"{url}/health", seconds=PATIENCE)
+        if over.is_set() or (health.status == 0) is silent:
+            continue
+        silent = not silent
+        fault = f"does not answer ({health.text}): the run waits for it; it can be stopped by Ctrl-C, and goes on from there"
+        print_notice(f"the Prefect server at {url} {fault if silent else 'answers again'}")
 
 
 def _fault_of_server(url: str, error: Exception) -> str | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from configs.errors import InfraError
 from flows.local.logs import log_file, rotate_log
-from flows.local.prefect_address import at_address, named_if_away
+from flows.local.prefect_address import at_address, named_if_away, watched_server
 from tasks.common.home import Home
 from tasks.common.locks import take_lock, wait_for_lock
 
@@ -36,15 +36,14 @@ def prefect_server(home: Home) -> Iterator[str]:
     """The API of the server that PREFECT_API_URL names, else of our own, started if it is not up; in use while the block lasts."""
     address = os.environ.get("PREFECT_API_URL")
     if address:
-        with (
-            at_address(address),
-            named_if_away(address, "start it, or correct or unset PREFECT_API_URL, then run the same command again"),
-        ):
+        remedy = "start it, or correct or unset PREFECT_API_URL, then run the same command again"
+        with at_address(address), named_if_away(address, remedy), watched_server(address, remedy):
             yield address
         return
     with in_use(home):
         url = server_address(home) or _start_server(home)
-        with at_address(url), named_if_away(url, f"run the same command again, which starts another; its log is {log_of(home)}"):
+        remedy = f"run the same command again, which starts another; its log is {log_of(home)}"
+        with at_address(url), named_if_away(url, remedy), watched_server(url, remedy):
             yield url
 
 

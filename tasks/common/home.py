@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import sys
 import threading
 import warnings
@@ -40,6 +41,9 @@ ENVIRONMENT = {
 # processes on two cores it was nine times slower. After so many rounds a thread sleeps; alone that costs 0 to 7 %.
 SPIN_COUNT = {"GOMP_SPINCOUNT": "1000"}
 THREAD_SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")  # either of them set by the user is the user's choice
+_MLFLOW_VARIABLE = re.compile(r"^MLFLOW_TRACKING_URI=.*?(?=mlflow models )")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")  # no proxy knows the way to the servers of this one
 PAGES = ("runs", "looks", "docs")  # folders of a home in which pages lie
 
 
@@ -70,6 +74,15 @@ class Home:
     def tracks_here(self) -> bool:
         """Whether MLflow's database is this home's own, which other programs do not find by themselves."""
         return self.tracking_uri.startswith(f"sqlite:///{self.path}/")
+
+    @property
+    def mlflow_variable(self) -> str:
+        """What stands before a command of MLflow's, for a shell, so that it finds this home's database; empty where it does."""
+        return f"MLFLOW_TRACKING_URI={shlex.quote(self.tracking_uri)} " if self.tracks_here else ""
+
+    def at_this_home(self, command: str) -> str:
+        """A recorded command with the variable of this home, which may have been moved or copied since."""
+        return _MLFLOW_VARIABLE.sub(lambda _: self.mlflow_variable, command)
 
     @property
     def ledger_url(self) -> str:
@@ -163,6 +176,8 @@ def settle_environment(home: Home) -> None:
     threads = {} if any(name in os.environ for name in THREAD_SETTINGS) else SPIN_COUNT
     for name, value in {**ENVIRONMENT, **threads, "PREFECT_HOME": str(home.prefect), "TUNEKEEPER_HOME": str(home.path)}.items():
         os.environ.setdefault(name, value)
+    if any(os.environ.get(name) for name in PROXIES):
+        _spare_this_machine()
     logging.setLogRecordFactory(CleanLogRecord)
     sys.excepthook = show_uncaught
     if threading.excepthook is threading.__excepthook__:  # another one is the program's own
@@ -171,6 +186,14 @@ def settle_environment(home: Home) -> None:
         sys.unraisablehook = _show_unraisable
     warnings.filterwarnings("ignore", message="Failed to create the Prefect home directory")  # of a home that is not there yet
     warnings.filterwarnings("ignore", category=FutureWarning)  # libraries to one another; users can do nothing about them
+
+
+def _spare_this_machine() -> None:
+    """Have no proxy asked for addresses of this machine, under both spellings of the variable; other exceptions stay."""
+    hosts = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    absent = [host for host in THIS_MACHINE if host not in hosts.replace(" ", "").split(",")]
+    if hosts.strip() != "*":
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join([*filter(None, [hosts.strip()]), *absent])
 
 
 def _show_uncaught_in_thread(error: threading.ExceptHookArgs) -> None:

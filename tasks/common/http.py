@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import socket
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import psutil
 
 SECONDS = 2.0
+LONGEST = 4 << 20  # bytes of an answer that are read: what is asked for here is short
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class HttpAnswer:
 def fetch(
     url: str, body: object = None, headers: dict[str, str] | None = None, seconds: float = SECONDS, method: str | None = None
 ) -> HttpAnswer:
-    """GET, or POST where there is a body; never raises for what the server or the network does."""
+    """GET, or POST where there is a body; never raises for what the server or the network does, and ends soon after `seconds`."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https"):
         return HttpAnswer(0, f"{parts.scheme or 'nothing'} is no web address")
@@ -56,15 +59,44 @@ def fetch(
         all_headers["Authorization"] = basic_auth(f"{user}:{password}")
         url = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), all_headers, method=method)  # noqa: S310  (checked above)
+    opener, until = urllib.request.build_opener(_LoginForOneServer()), time.monotonic() + seconds
     try:
-        with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
-            return HttpAnswer(answer.status, answer.read().decode(errors="replace"), _parse_date(answer.headers.get("Date")))
-    except urllib.error.HTTPError as error:
-        return HttpAnswer(error.code, error.read().decode(errors="replace"), _parse_date(error.headers.get("Date")))
+        try:
+            answer = opener.open(request, timeout=seconds)
+        except urllib.error.HTTPError as error:
+            answer = error  # an answer too, with a body
+        with answer:
+            return HttpAnswer(answer.status, _read_body(answer, until), _parse_date(answer.headers.get("Date")))
     except urllib.error.URLError as error:
         return HttpAnswer(0, str(getattr(error.reason, "strerror", None) or error.reason))
+    except http.client.HTTPException as error:
+        return HttpAnswer(0, f"what answers there speaks no HTTP ({type(error).__name__})")
     except (OSError, ValueError) as error:
         return HttpAnswer(0, str(error) or type(error).__name__)
+
+
+class _LoginForOneServer(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection, but gives the login of one server to no other."""
+
+    def redirect_request(self, req: urllib.request.Request, *args: Any) -> urllib.request.Request | None:
+        following = super().redirect_request(req, *args)
+        if following is not None and (following.type, following.host) != (req.type, req.host):
+            following.remove_header("Authorization")
+        return following
+
+
+def _read_body(answer: Any, until: float) -> str:
+    """The whole body; OSError where it has not ended by `until` (of the monotonic clock), ends early, or is beyond LONGEST."""
+    body = b""
+    while block := answer.read1(1 << 16):
+        body += block
+        if len(body) > LONGEST:
+            raise OSError(f"the answer is longer than {LONGEST:,} bytes")
+        if time.monotonic() > until:
+            raise TimeoutError("timed out")
+    if answer.length:
+        raise ConnectionError("the connection ended within the answer")
+    return body.decode(errors="replace")
 
 
 def basic_auth(user_password: str) -> str:

@@ -6,9 +6,9 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from configs.credentials import without_credentials
 
@@ -25,7 +25,23 @@ def console() -> Console:
     """The one console; standard output belongs to `--json`."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(file=cast("IO[str]", _StandardError()), highlight=False, soft_wrap=True)
+
+
+class _StandardError:
+    """Standard error as it is at each moment; what it does not take (nobody reads, its disk is full) is lost and ends no run."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
 
 
 def print_notice(sentence: str) -> None:
@@ -89,12 +105,12 @@ def print_closing(title: str, colour: str, rows: Sequence[Sequence[str]], reason
     table = Table(box=None, padding=(0, 1), show_header=True, header_style="dim")
     head, *body = rows or ((),)
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place < len(head) - 1)
+        table.add_column(_escape_markup(name), justify="left" if place == 0 else "right", no_wrap=place < len(head) - 1)
     for row in body:
-        table.add_row(*map(terminal_text, row))
+        table.add_row(*map(_escape_markup, row))
     console().print()
     console().print(table)
-    console().print(f"\n  [bold {colour}]{terminal_text(title)}[/]")
+    console().print(f"\n  [bold {colour}]{_escape_markup(title)}[/]")
     for reason in reasons:
         console().print(f"    {_escape_markup(reason)}")
     for hint in hints:

@@ -42,7 +42,10 @@ def check_prefect(api: str | None, home: Home) -> Iterator[HealthCheck]:
         yield HealthCheck(
             "prefect", "fail", f"{api} refuses this user ({version.status})", "set PREFECT_API_AUTH_STRING (USER:PASSWORD)"
         )
-    elif version.ok and version.value != own:
+    elif not isinstance(version.value, str):
+        fault = f"{api} is no Prefect server: a page, or HTTP {version.status}, answers where its version is asked for"
+        yield HealthCheck("prefect", "fail", fault, "start it, or correct PREFECT_API_URL")
+    elif version.value != own:
         yield HealthCheck("prefect", "warn", f"{api} is {version.value}, this is {own}", "use the same version on both sides")
     else:
         yield HealthCheck("prefect", "ok", f"{api}, {own}")

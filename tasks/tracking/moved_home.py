@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from configs.errors import InfraError
 from tasks.common.home import Home
-from tasks.common.sqlite_files import sqlite_remedy
+from tasks.common.sqlite_files import opened_to_read, sqlite_remedy
 
 BUSY_SECONDS = 20.0
 # Every column of MLflow's that holds where an artifact lies; a table that this version of MLflow lacks is passed over.
@@ -34,7 +34,7 @@ def earlier_places(home: Home) -> tuple[Path, ...]:
     if not home.tracks_here or not file.is_file():
         return ()
     try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as database:
+        with opened_to_read(file, BUSY_SECONDS) as database:
             return tuple(sorted(_earlier_places(home, database)))
     except sqlite3.Error as error:
         remedy = sqlite_remedy(str(error), "restore it from a copy, and keep this one beside it")

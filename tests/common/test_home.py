@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,26 @@ def test_threads_that_wait_sleep_unless_the_user_has_chosen_how_they_wait(name, 
     monkeypatch.setenv(name, value)
     settle_environment(Home(tmp_path))
     assert {setting for setting in THREAD_SETTINGS if setting in os.environ} == {name} and os.environ[name] == value
+
+
+def test_a_recorded_command_names_the_home_that_it_is_shown_in_and_can_be_pasted_into_a_shell(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    before, after = Home(tmp_path / "first home"), Home(tmp_path / "it's another")
+    command = "mlflow models serve -m models:/tiny@champion"
+    shown = after.at_this_home(before.mlflow_variable + command)
+    assert shlex.split(shown) == [f"MLFLOW_TRACKING_URI={after.tracking_uri}", *shlex.split(command)]
+    assert after.at_this_home("tunekeeper history CONFIG") == "tunekeeper history CONFIG"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert after.at_this_home(shown) == command
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "after"), [("", "127.0.0.1,localhost,::1"), ("lan,localhost", "lan,localhost,127.0.0.1,::1"), ("*", "*")]
+)
+def test_a_proxy_is_never_asked_for_the_servers_of_this_machine(exceptions, after, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ) | {"http_proxy": "http://proxy:1", "no_proxy": exceptions})
+    settle_environment(Home(tmp_path))
+    assert os.environ["no_proxy"] == after and os.environ.get("NO_PROXY", "*") == after
 
 
 def test_an_error_that_nobody_caught_is_shown_without_its_credentials_wherever_it_was(tmp_path):

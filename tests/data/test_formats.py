@@ -56,6 +56,16 @@ def zst_of(content: bytes) -> bytes:
 
 ROWS_ALONE = csv_of(header=False)
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zst_of}
+
+
+def zip_of(parts: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
+
+
 FILES = {
     "a.csv.gz": gzip.compress(csv_of()),
     "a.CSV.GZ": gzip.compress(csv_of()[:40]) + gzip.compress(csv_of()[40:]),
@@ -173,6 +183,8 @@ BROKEN = {
     "none.json": (b" [ ] ", "is empty"),
     "not.xlsx": (b"no zip", r"is no whole XLSX file"),
     "other.xlsx": (b"", r"is no whole XLSX file"),
+    "no_book.xlsx": (zip_of({"[Content_Types].xml": "<x/>"}), r"is no whole XLSX file"),
+    "zeros.parquet": (b"PAR1" + bytes(500) + b"PAR1", r"is a damaged Parquet file \([^\n]*\): write"),
     "two.xlsx": (xlsx_of(one=TABLE, two=TABLE), r"has rows in 2 sheets \(`one`, `two`\)"),
     "empty.xlsx": (xlsx_of(one=pd.DataFrame()), r"is empty: it needs a header row"),
     "header.xlsx": (xlsx_of(one=TABLE[:0]), r"has a header but no rows"),

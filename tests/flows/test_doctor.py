@@ -234,6 +234,8 @@ def test_prefect_away_locked_of_another_version_or_of_another_time_is_told_apart
     assert "PREFECT_API_AUTH_STRING" in said(health_servers.check_prefect(f"{locked}/api", home))["prefect"].remedy
     other = serve({"/api/health": (200, True), "/api/admin/version": (200, "1.2.3")}, off=90)
     found = said(health_servers.check_prefect(f"{other}/api", home))
+    page = serve({"/api/health": (200, "<html>"), "/api/admin/version": (200, {"a page": "of a proxy"})})
+    assert said(health_servers.check_prefect(f"{page}/api", home))["prefect"].state == "fail"
     assert found["prefect"].state == "warn" and "1.2.3" in found["prefect"].what and found["prefect clock"].state == "fail"
 
 

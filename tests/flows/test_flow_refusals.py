@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -31,6 +32,13 @@ def nothing_stored(keep):
     yield keep
     assert not list(keep.home.path.glob("snapshots/*/manifest.json"))
     assert keep.runs() == [] and keep.versions() == set() and ledger_history(keep.ledger, "tiny") == ()
+
+
+def test_the_history_of_a_model_that_was_never_trained_leaves_nothing_in_mlflow(keep):
+    code, printed = keep.command("history", str(keep.config), "--json")
+    assert code == 0 and "next: tunekeeper retrain" in keep.said
+    assert Path(json.loads(printed)["page"]).is_file()
+    assert keep.tracking.client.get_experiment_by_name("tiny") is None
 
 
 @pytest.mark.parametrize(

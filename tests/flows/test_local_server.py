@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import threading
 
 import pytest
 from httpx import HTTPStatusError, ReadTimeout, Request, Response
@@ -67,15 +69,44 @@ def test_a_named_server_that_is_away_is_named_with_its_variable_and_without_its_
 )
 def test_a_proxy_or_a_silence_in_the_place_of_a_server_is_named_with_the_remedy(tmp_path, monkeypatch, status, page, error, reason):
     monkeypatch.setenv("PREFECT_API_URL", "http://named/api")
-    monkeypatch.setattr(prefect_address, "fetch", lambda _: HttpAnswer(status, page))
+    monkeypatch.setattr(prefect_address, "fetch", lambda *_, **__: HttpAnswer(status, page))
     told = rf"Prefect server at http://named/api does not answer \({reason}.*\): start it, or correct or unset PREFECT_API_URL"
     with pytest.raises(InfraError, match=told), prefect_server(Home(tmp_path)):
         raise error
 
 
+def test_a_server_that_lets_callers_wait_is_named_before_anything_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(prefect_address, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("PREFECT_API_URL", f"http://me:Zqsecret1@127.0.0.1:{mute.getsockname()[1]}/api")
+        with (
+            pytest.raises(InfraError, match=r"does not answer in .*PREFECT_API_URL.*nothing was begun") as told,
+            prefect_server(Home(tmp_path)),
+        ):
+            pytest.fail("begun")
+    assert "Zqsecret1" not in str(told.value)
+
+
+def test_a_server_that_falls_silent_under_a_run_is_told_of_and_so_is_its_return(monkeypatch):
+    answers = [HttpAnswer(200, "true"), HttpAnswer(0, "timed out"), HttpAnswer(0, "timed out"), HttpAnswer(200, "true")]
+    notices, back = [], threading.Event()
+
+    def note(sentence):
+        notices.append(sentence)
+        if "again" in sentence:
+            back.set()
+
+    monkeypatch.setattr(prefect_address, "fetch", lambda *_, **__: answers.pop(0) if len(answers) > 1 else answers[0])
+    monkeypatch.setattr(prefect_address, "PAUSE", 0.01)
+    monkeypatch.setattr(prefect_address, "print_notice", note)
+    with prefect_address.watched_server("http://named/api", "start it"):
+        assert back.wait(60)
+    assert len(notices) == 2 and "does not answer (timed out): the run waits" in notices[0]
+
+
 def test_what_a_sound_server_refuses_is_its_own_word(tmp_path, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://named/api")
-    monkeypatch.setattr(prefect_address, "fetch", lambda _: HttpAnswer(200, "true"))
+    monkeypatch.setattr(prefect_address, "fetch", lambda *_, **__: HttpAnswer(200, "true"))
     with pytest.raises(HTTPStatusError, match="its word"), prefect_server(Home(tmp_path)):
         raise HTTPStatusError("its word", request=Request("GET", "http://named"), response=Response(403))
 

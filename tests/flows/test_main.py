@@ -124,3 +124,16 @@ def test_the_closing_table_has_as_many_metrics_as_a_terminal_fits():
     ]
     assert [len(row) for row in _columns_that_fit(table)] == [5, 5] and _columns_that_fit([]) == []
     assert len(_columns_that_fit([("x" * WIDTH, "y", "z", "w")])[0]) == 3
+
+
+def test_a_scoring_says_why_rows_have_no_answer(capsys):
+    from flows.cli.launch import _print_scores
+
+    outcome = {
+        "rows": 1200, "answered": 1200, "pipeline": "tiny", "version": "1", "skipped": False, "rows_per_second": 9.0, "kept": 0,
+        "output": "o.parquet",
+    }  # fmt: skip
+    _print_scores(outcome)
+    assert "no `prediction`" not in capsys.readouterr().err
+    _print_scores({**outcome, "answered": 0})
+    assert "1,200 rows have no `prediction`: their text is empty" in capsys.readouterr().err

@@ -86,6 +86,8 @@ def read_sample(source: str, most_rows: int = MOST_ROWS) -> RowSample:
         parts.append(columns)
         whole, separator = whole and is_whole, separator or own
     shared = [name for name in parts[0] if all(name in part for part in parts)]
+    if not parts[0]:
+        raise InputError(f"{source}: {files[0].name} has a first line in which no column has a name: give it a header line")
     if not shared:
         raise InputError(
             f"{source}: its files have no column in common ({files[0].name} and {files[-1].name}): name those that are rows of one "

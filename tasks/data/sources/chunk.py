@@ -90,6 +90,11 @@ def _fold_name(name: str) -> str:
     return re.sub(r"[\W_]+", "", name[:_COMPARED].casefold())
 
 
+def library_text(error: Exception) -> str:
+    """The words of a library's error on one line, of at most 200 characters."""
+    return " ".join(str(error).split())[:200]
+
+
 def cell_shape(text: str) -> str:
     """How a cell is written, with x, X and 9 in the place of letters and digits: errors are stored, and a cell may be personal."""
     masked = "".join(map(_shape_sign, text[:_LONGEST_SHAPE]))

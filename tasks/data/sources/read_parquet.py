@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from configs.errors import InputError
-from tasks.data.sources.chunk import Chunk, check_present
+from tasks.data.sources.chunk import Chunk, check_present, library_text
 from tasks.data.sources.source_files import File
 from tasks.data.sources.streams import check_growth, open_packed
 
@@ -67,13 +67,13 @@ def _report_damage(path: str) -> Iterator[None]:
         if _SIZED in str(error):
             fault = f"has a column of lists of one fixed size with nulls in it, which cannot be read back ({str(error)[:100]})"
             raise InputError(f"{path}: {fault}: write the column as plain lists") from error
-        raise InputError(f"{path}: is not a whole Parquet file ({str(error)[:200]}): write or copy it again") from error
+        raise InputError(f"{path}: is not a whole Parquet file ({library_text(error)}): write or copy it again") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: has a column whose name is not UTF-8 ({str(error)[:200]}): write the file again") from error
+        raise InputError(f"{path}: has a column whose name is not UTF-8 ({library_text(error)}): write the file again") from error
     except OSError as error:
         if type(error) is not OSError or error.errno is not None:
             raise
-        raise InputError(f"{path}: is a damaged Parquet file ({str(error)[:200]}): write or copy it again") from error
+        raise InputError(f"{path}: is a damaged Parquet file ({library_text(error)}): write or copy it again") from error
 
 
 def arrow_cells(column: pa.Array | pa.ChunkedArray, where: str) -> list[object]:
@@ -95,7 +95,7 @@ def arrow_cells(column: pa.Array | pa.ChunkedArray, where: str) -> list[object]:
             return [_decode_cell(scalar) for scalar in column]
     except (ValueError, OverflowError, KeyError) as error:  # a time before the year 1 or after 9999, or of a zone that is unknown
         raise InputError(
-            f"{where} holds a value that cannot be read ({str(error)[:200]}): correct it, or write the column as text"
+            f"{where} holds a value that cannot be read ({library_text(error)}): correct it, or write the column as text"
         ) from error
 
 

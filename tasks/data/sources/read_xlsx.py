@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
 from configs.errors import InfraError, InputError
-from tasks.data.sources.chunk import Chunk, check_present, named_columns
+from tasks.data.sources.chunk import Chunk, check_present, library_text, named_columns
 from tasks.data.sources.source_files import File
 from tasks.data.sources.streams import check_growth, open_packed
 
@@ -74,9 +74,17 @@ def _report_damage(path: str) -> Iterator[None]:
     try:
         yield
     except (*_DAMAGED, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the beginning, by a damaged directory
+        if isinstance(error, OSError) and not _is_of_the_file(error):
             raise
-        raise InputError(f"{path}: is no whole XLSX file ({str(error)[:200]}): save or copy it again") from error
+        raise InputError(f"{path}: is no whole XLSX file ({library_text(error)}): save or copy it again") from error
+
+
+def _is_of_the_file(error: OSError) -> bool:
+    """Whether it tells of what the file holds, not of a disk or a store.
+
+    EINVAL is a place before its beginning, named by a damaged directory; openpyxl raises a plain one for a book without a workbook.
+    """
+    return error.errno == errno.EINVAL or (error.errno is None and type(error) is OSError)
 
 
 def _read_rows(sheet: ReadOnlyWorksheet | tuple[()], path: str) -> Iterator[tuple[object, ...]]:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from configs.errors import InputError
+from tasks.data.sources.chunk import library_text
 from tasks.data.sources.formats import PACKED, foreign_remedy, packing_of
 from tasks.data.sources.source_files import File
 
@@ -118,7 +119,9 @@ class _DecompressedStream(io.RawIOBase):
         except (EOFError, ValueError, zlib.error, lzma.LZMAError, OSError) as error:
             if isinstance(error, OSError) and (error.errno is not None or type(error) not in (OSError, gzip.BadGzipFile)):
                 raise
-            raise InputError(f"{self._path}: is no whole {self._codec} file ({str(error)[:200]}): pack or copy it again") from error
+            raise InputError(
+                f"{self._path}: is no whole {self._codec} file ({library_text(error)}): pack or copy it again"
+            ) from error
         self._given += len(block)
         check_growth(self._path, self._packed.read_bytes, self._given)
         target[: len(block)] = block

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from configs.errors import InfraError, InputError
-from tasks.data.sources.chunk import meant_column
+from tasks.data.sources.chunk import library_text, meant_column
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -61,7 +61,7 @@ class OpenTable:
         except (ValueError, OverflowError) as error:  # a driver's: a time that Python cannot hold
             listed = ", ".join(f"`{column.name}`" for column in columns)
             raise InputError(
-                f"{self.shown}: one of the columns {listed} holds a value that cannot be read ({str(error)[:200]}): correct it, "
+                f"{self.shown}: one of the columns {listed} holds a value that cannot be read ({library_text(error)}): correct it, "
                 "or name a view that leaves it out"
             ) from error
 

@@ -101,6 +101,12 @@ def test_of_a_folder_a_few_files_are_looked_at_and_their_shared_columns(tmp_path
     )
 
 
+def test_a_file_of_blanks_is_one_without_a_header(tmp_path):
+    (tmp_path / "a.csv").write_text(" \n\n \n")
+    with pytest.raises(InputError, match=r"a\.csv has a first line in which no column has a name: give it a header line"):
+        read_sample(str(tmp_path / "a.csv"))
+
+
 def test_files_that_are_no_parts_of_one_table_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\nx,y\n")
     (tmp_path / "b.csv").write_text("name\nx\n")
