@@ -13,6 +13,7 @@ from configs.errors import InputError
 
 VARIABLE = "TUNEKEEPER_API_KEYS"
 SHORTEST_KEY = 16
+KEY_HEADERS = (b"authorization", b"x-api-key")
 Role = Literal["ask", "feedback", "audit", "metrics"]
 ROLES: tuple[Role, ...] = get_args(Role)
 PLAIN: frozenset[Role] = frozenset({"ask", "feedback"})  # the roles of a key that names none
@@ -103,6 +104,9 @@ def _parse_digest(key: str, place: str) -> bytes:
     if len(key) < SHORTEST_KEY:
         raise InputError(f"{place}: its key has fewer than {SHORTEST_KEY} characters: {FORM}")
     return hashlib.sha256(key.encode()).digest()
+
+
+KEY_HEADERS = (b"authorization", b"x-api-key")
 
 
 def key_of(headers: Mapping[bytes, bytes]) -> bytes | None:
