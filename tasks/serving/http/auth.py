@@ -67,7 +67,10 @@ def keyless_caller(local: bool) -> Caller:
 
 def read_keys(environment: Mapping[str, str]) -> Keys:
     """Keys from the environment, comma separated; InputError for an entry that is none, naming its place and never its text."""
-    entries = [entry.strip() for entry in environment.get(VARIABLE, "").split(",") if entry.strip()]
+    value = environment.get(VARIABLE, "")
+    entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+    if value and not entries:
+        raise InputError(f"{VARIABLE} is set and holds no key, so that anybody could ask: unset it where that is meant, or {FORM}")
     keys = tuple(_parse_key(entry, f"{VARIABLE}: entry {place} of {len(entries)}") for place, entry in enumerate(entries, 1))
     for place, key in enumerate(keys, 1):
         before = keys[: place - 1]
