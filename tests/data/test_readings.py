@@ -131,7 +131,27 @@ def test_spans_lie_where_the_value_stands_in_the_text_as_it_came():
     assert {text[span.start : span.end] for span in REDACTOR.spans(text)} >= {"0171 1234567", "anna%40example.com"}
 
 
-@pytest.mark.parametrize("part", ["tel1111111", "电1", "%40", "a(at)b.", '"a@b', "DE11", "4111.", "1\u200d", "a.@", "ip::a", "<at"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "tel1111111",
+        "电1",
+        "%40",
+        "a(at)b.",
+        '"a@b',
+        "DE11",
+        "4111.",
+        "1\u200d",
+        "a.@",
+        "*1",
+        "1) ",
+        "_1",
+        "a:1:",
+        "\\n1",
+        "ip::a",
+        "<at",
+    ],
+)
 def test_reading_a_hostile_text_takes_no_more_than_linear_work(part):
     REDACTOR.redact_each(["tel0171 1234567 of anna%40example.com, 电话13812345678"])
     short, long = (calls(REDACTOR.redact_each, [part * (size // len(part))]) for size in (5_000, 20_000))
@@ -141,3 +161,33 @@ def test_reading_a_hostile_text_takes_no_more_than_linear_work(part):
 def test_a_text_without_escapes_or_touching_values_is_read_as_it_stands():
     text = "My order 4839201 of 2024-01-15 cost 1,250.00 (100 %), see tel. 2 & 3"
     assert part_values(unescape(text)[0])[0] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("**0171 2345678** or *(415) 555-2671*", "**<PHONE_NUMBER>** or *<PHONE_NUMBER>*"),
+        ("* 0171 2345678\n* 0171 2345679", "* <PHONE_NUMBER>\n* <PHONE_NUMBER>"),
+        ("1) 0171 2345678\n2) 0171 2345679", "1) <PHONE_NUMBER>\n2) <PHONE_NUMBER>"),
+        ("_4111111111111111_ and _anna@example.com_", "_<CREDIT_CARD>_ and <EMAIL_ADDRESS>"),
+        ("scan_4111111111111111.pdf from host_192.168.10.44", "scan_<CREDIT_CARD>.pdf from host_<IP_ADDRESS>"),
+        (r'"a\n4111111111111111\n0171 2345678"', r'"a\n<CREDIT_CARD>\n<PHONE_NUMBER>"'),
+        ("x=0171 2345678&y=(415) 555-2671", "x=<PHONE_NUMBER>&y=<PHONE_NUMBER>"),
+    ],
+)
+def test_marks_of_layout_beside_a_value_hide_nothing(text, clean):
+    assert kinds(text) == clean
+
+
+@pytest.mark.parametrize(
+    "text", ["source:2001:db8::1", "ip:fe80::1", "ipv6:fe80::1", "2001:db8::1: timed out", "from 2001:db8::1:\nrefused"]
+)
+def test_a_colon_before_or_behind_an_address_hides_nothing(text):
+    assert "<IP_ADDRESS>" in kinds(text) and "::1" not in kinds(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["20*3000000=60000000", "5 * 12345678 * 2", "see 12:30:45: done", "a_2024_01_15 and x_1234567", "f(x)*2"]
+)
+def test_sums_times_and_names_in_code_stay(text):
+    assert kinds(text) == text

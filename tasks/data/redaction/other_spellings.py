@@ -55,7 +55,7 @@ def more_emails(text: str) -> Iterator[Span]:
 
 def is_top_level_domain(label: str) -> bool:
     """Whether the last label of a domain may be one: of two letters or more, of any script and with its marks."""
-    letters = label.rstrip("\u200c\u200d")
+    letters = label.rstrip("_\u200c\u200d")
     is_word = all(letter.isalpha() or letter in "\u200c\u200d" or unicodedata.category(letter)[0] == "M" for letter in letters)
     return len(letters) > 1 and (is_word or letters.lower().startswith("xn--"))
 

@@ -39,7 +39,7 @@ PhoneFinder = Callable[[Sequence[str]], Iterator[Span]]  # of several readings o
 # Digits of other scripts are made ASCII's first (ascii_forms): their class would make the automaton a thousand times larger.
 _NO_DIGITS = re.compile(r"\D+")
 _SEVEN_DIGITS = r"[0-9](?:[-xX /()\[\].~\x80-\xff]*[0-9]){6}"
-CARD_GAP = r"(?:[ \t]{1,2}|[-._/\n]| - )"  # between the groups of a card's number
+CARD_GAP = r"(?:[ \t]{1,4}|[-._/\n]| - )"  # between the groups of a card's number
 IBAN_GAP = r"[ ._/\n-]{0,2}"  # and within an IBAN, which begins with at most four letters behind its check digits
 IBAN_BEGIN = rf"[A-Za-z]{{2}} ?[0-9]{{2}}(?:{IBAN_GAP}[A-Za-z]){{0,4}}(?:{IBAN_GAP}[0-9]){{5}}"
 PREFILTER = {

@@ -93,11 +93,11 @@ def _is_date_or_sum(text: str, start: int, end: int) -> bool:
 
 
 def _is_value_of_field(text: str, start: int, number: str) -> bool:
-    """Whether it is a phone by the name before its sign of equality, or by its plus, as in an address of a page."""
+    """Whether it is a phone by how it begins, as no sum's numbers do, or by the name before its sign of equality."""
     if text[start - 1] != "=":
         return False
-    abroad = number.startswith("+") and len(digits_of(number)) >= 10
-    return abroad or _PHONE_EQUALS.search(text[max(0, start - _NEAR) : start]) is not None
+    begins = number.startswith(("+", "(", "0")) and len(digits_of(number)) >= 10
+    return begins or _PHONE_EQUALS.search(text[max(0, start - _NEAR) : start]) is not None
 
 
 def _phones_of_other_regions(text: str) -> Iterator[Span]:
