@@ -169,6 +169,7 @@ def test_a_text_without_escapes_or_touching_values_is_read_as_it_stands():
         ("**0171 2345678** or *(415) 555-2671*", "**<PHONE_NUMBER>** or *<PHONE_NUMBER>*"),
         ("* 0171 2345678\n* 0171 2345679", "* <PHONE_NUMBER>\n* <PHONE_NUMBER>"),
         ("1) 0171 2345678\n2) 0171 2345679", "1) <PHONE_NUMBER>\n2) <PHONE_NUMBER>"),
+        ("call (0 30) 1234567 now", "call <PHONE_NUMBER> now"),
         ("_4111111111111111_ and _anna@example.com_", "_<CREDIT_CARD>_ and <EMAIL_ADDRESS>"),
         ("scan_4111111111111111.pdf from host_192.168.10.44", "scan_<CREDIT_CARD>.pdf from host_<IP_ADDRESS>"),
         (r'"a\n4111111111111111\n0171 2345678"', r'"a\n<CREDIT_CARD>\n<PHONE_NUMBER>"'),

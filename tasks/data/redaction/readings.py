@@ -27,7 +27,7 @@ _ESCAPE = re.compile(
 _NAMED = {"&commat;": "@"}  # the others are spaces
 # Stars of emphasis and of lists (no sum's, which stand between numbers), and the bracket behind the number of a list's entry.
 _STARS = re.compile(r"(?<![\w)*])\*{1,3}(?=[^\s*])|(?<=[^\s*])\*{1,3}(?![\w(*])|(?m:^)[ \t]*\*{1,3}(?= )")
-_ENTRY = re.compile(r"(?<![^\s])([0-9]{1,2})\)(?= )")
+_ENTRY = re.compile(r"(?m:^)([ \t]*[0-9]{1,2})\)(?= )")
 # Joiners, selectors, keycaps and tags, which show nothing of their own beside a digit.
 _SIGNS = (
     "\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u20e3\u3164\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff"
