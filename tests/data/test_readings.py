@@ -192,3 +192,8 @@ def test_a_colon_before_or_behind_an_address_hides_nothing(text):
 )
 def test_sums_times_and_names_in_code_stay(text):
     assert kinds(text) == text
+
+
+@pytest.mark.parametrize("text", ["Seattle, WA 98101-1234", "HP 467 3395 and number 467 3395", "GSM 900 1800 1900 MHz"])
+def test_a_word_that_stands_before_numbers_of_any_kind_makes_none_a_phone(text):
+    assert kinds(text) == text
