@@ -164,7 +164,9 @@ def prepare(pipeline: Pipeline, home: Home, raw: RawRows, contract: Validation, 
 
 @task(name="seal", cache_policy=NO_CACHE)
 def seal_snapshot(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any, contracts: tuple[Any, Any]) -> PreparedSnapshot:
-    """Write the snapshot, and under the inputs' key where to find it again."""
+    """Write the snapshot, and under the inputs' key where to find it again; of files that name a person it has pseudonyms."""
+    from tasks.data.preparation.load import redactor_of
+    from tasks.data.redaction.pseudonyms import file_name
     from tasks.data.snapshot.snapshot import write_snapshot as write
 
     fixed = {name: value for name, value in inputs.sources.items() if name == FEEDBACK}  # named by its content
@@ -172,7 +174,9 @@ def seal_snapshot(pipeline: Pipeline, home: Home, inputs: Inputs, candidate: Any
         changed = ", ".join(sorted(name for name in {*now, *inputs.sources} if now.get(name) != inputs.sources.get(name)))
         raise InfraError(f"{changed} changed while it was read: nothing was sealed; run again when nobody writes to it")
     aside, limit = sentences_by_row(contracts[1].quarantined), pipeline.contract.max_quarantined
-    snapshot = write(candidate, home.path, inputs.sources, inputs.redactor, aside, limit)
+    redactor = redactor_of(pipeline.data, home.path)
+    sources = {file_name(name, redactor): digest for name, digest in inputs.sources.items()}
+    snapshot = write(candidate, home.path, sources, inputs.redactor, aside, limit)
     outcomes = tuple({**asdict(outcome), "stage": contract.stage} for contract in contracts for outcome in contract.outcomes)
     rows = {name.removesuffix("_rows"): value for name, value in snapshot.manifest["hashes"].items()}
     prepared = PreparedSnapshot(snapshot.hash, rows, outcomes, str(home.path / "docs" / inputs.key[:16]))

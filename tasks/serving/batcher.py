@@ -1,7 +1,8 @@
 """Texts of many requests go through the model together: one thread answers, callers wait without holding the event loop.
 
 A batch is what has come while the one before it was answered. Only an idle model waits, and only for as many requests as its last
-batch had: one caller alone is answered at once, and many who ask again as soon as they are answered meet in one batch.
+batch had: one caller alone is answered at once, and many who ask again as soon as they are answered meet in one batch. Where more
+waits than a batch holds, callers have turns.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tasks.serving.fair_queue import TurnQueue
 
 if TYPE_CHECKING:
     from tasks.serving.text_preparation import Recipe
@@ -72,12 +74,12 @@ class Limits:
 
 
 class BatchRequest:
-    """The texts of one request, and the version that answers all of them: the one that was current when it came."""
+    """The texts of one request, its caller, and the version that answers all of them: the one that was current when it came."""
 
-    __slots__ = ("failed", "future", "loop", "model", "said", "taken", "texts")
+    __slots__ = ("caller", "failed", "future", "loop", "model", "said", "taken", "texts")
 
-    def __init__(self, texts: Sequence[str], model: AnsweringModel, loop: asyncio.AbstractEventLoop) -> None:
-        self.texts, self.model, self.loop, self.taken = texts, model, loop, 0
+    def __init__(self, texts: Sequence[str], model: AnsweringModel, caller: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.texts, self.model, self.caller, self.loop, self.taken = texts, model, caller, loop, 0
         self.future: asyncio.Future[None] = loop.create_future()
         self.said: list[Prediction | None] = []
         self.failed: Exception | None = None
@@ -108,7 +110,7 @@ class Batcher:
     ) -> None:
         self._current, self._limits, self._seen = current, limits, on_batch
         self._inbox: SimpleQueue[BatchRequest | None] = SimpleQueue()
-        self._jobs: deque[BatchRequest] = deque()
+        self._jobs = TurnQueue[BatchRequest]()
         self._last = 0  # requests in the last batch
         self._closing = self._ended = False
         self.waiting = 0
@@ -117,7 +119,9 @@ class Batcher:
 
     # --- the caller's side: the event loop ------------------------------------------------------------------------------
 
-    async def answer(self, texts: Sequence[str], model: AnsweringModel | None = None) -> tuple[str, list[Prediction | None]]:
+    async def answer(
+        self, texts: Sequence[str], model: AnsweringModel | None = None, caller: str = ""
+    ) -> tuple[str, list[Prediction | None]]:
         """The version that answered, which is `model` if that is given, and its prediction for each text.
 
         Raises QueueFull or NoModel at once, ModelFailure if the model fails. Cancelled, as by a timeout, it leaves nothing behind.
@@ -129,7 +133,7 @@ class Batcher:
             raise QueueFull
         if not texts:
             return model.version, []
-        job = BatchRequest(texts, model, asyncio.get_running_loop())
+        job = BatchRequest(texts, model, caller, asyncio.get_running_loop())
         self.waiting += len(texts)
         self._inbox.put(job)
         try:
@@ -173,29 +177,29 @@ class Batcher:
                 self._ended = True
                 break
             until = until or time.perf_counter() + self._limits.wait
-            self._jobs.append(job)
+            self._jobs.add(job.caller, job)
             rows += job.left
         return bool(self._jobs) or not self._ended
 
     def _take_batch(self) -> list[tuple[BatchRequest, Sequence[str]]]:
-        """The next texts, in order of arrival; a request larger than the room that is left goes on behind the others."""
+        """The next texts, callers by turns; a request larger than the room that is left goes on behind its caller's others."""
         room, characters = self._limits.batch, self._limits.characters
         batch: list[tuple[BatchRequest, Sequence[str]]] = []
         for _ in range(len(self._jobs)):
             if not room or (batch and characters <= 0):
                 break
-            job = self._jobs.popleft()
+            job = self._jobs.take()
             texts = _leading_texts(job.texts[job.taken : job.taken + min(room, job.left)], characters, at_least=0 if batch else 1)
             if not texts:
                 if job.left:
-                    self._jobs.append(job)
+                    self._jobs.add(job.caller, job)
                 continue
             job.taken += len(texts)
             room -= len(texts)
             characters -= sum(map(len, texts))
             batch.append((job, texts))
             if job.left:
-                self._jobs.append(job)
+                self._jobs.add(job.caller, job)
         return batch
 
 

@@ -1,11 +1,49 @@
-"""One request at a time, callers by turns: a caller that sends much waits behind its own."""
+"""Callers by turns, for one thing at a time or for many: a caller that sends much waits behind its own."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import chain
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class TurnQueue(Generic[T]):
+    """What waits, of one thread: the first of each caller by turns, and of one caller in order of arrival."""
+
+    def __init__(self) -> None:
+        self._by_caller: dict[str, deque[T]] = {}  # in the order of their turns; no queue is empty
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_caller.values()))
+
+    def __iter__(self) -> Iterator[T]:
+        return chain.from_iterable(self._by_caller.values())
+
+    def add(self, caller: str, item: T) -> None:
+        self._by_caller.setdefault(caller, deque()).append(item)
+
+    def first(self) -> T:
+        """What `take` would give; there must be something."""
+        return next(iter(self._by_caller.values()))[0]
+
+    def take(self) -> T:
+        """The first of the caller whose turn it is, which then has its next turn after all others."""
+        caller, waiting = next(iter(self._by_caller.items()))
+        item = waiting.popleft()
+        del self._by_caller[caller]
+        if waiting:
+            self._by_caller[caller] = waiting
+        return item
+
+    def keep(self, is_wanted: Callable[[T], bool]) -> None:
+        """Let go of all that is not wanted any more."""
+        wanted = {caller: deque(filter(is_wanted, waiting)) for caller, waiting in self._by_caller.items()}
+        self._by_caller = {caller: waiting for caller, waiting in wanted.items() if waiting}
 
 
 class FairLock:

@@ -91,7 +91,7 @@ def test_no_digit_stays_that_the_library_finds_in_any_region_and_that_is_a_phone
     ("text", "rest"),
     [
         ("01512 3456789/1", "/1"),
-        ("mobil 01512 3456789/7", "mobil /7"),
+        ("unter 01512 3456789/7", "unter /7"),
         ("07400 123456 / 1", " / 1"),
         ("0 801 23 45 67 / 1", " / 1"),
         ("077-123-4567 0121.234.5678", ""),

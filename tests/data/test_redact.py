@@ -128,8 +128,18 @@ def test_no_found_value_is_logged(caplog):
     assert not any(value in caplog.text for values in SHOWN.values() for value in values)
 
 
+TOUCHING = [
+    "tel",
+    "ip",
+    "\u7535\u8bdd",
+    "%40",
+    "&#64;example.com",
+    "a (at) b.de",
+    "4111.1111.1111.1111",
+    "DE89.3704.0044.0532.0130.00",
+]
 PIECES = st.one_of(
-    st.sampled_from([v for values in SHOWN.values() for v in values] + PLAIN),
+    st.sampled_from([v for values in SHOWN.values() for v in values] + PLAIN + TOUCHING),
     st.text(alphabet="0123456789-. ()+/x@:abcdefABCDEF\u0660\u0663\uff11\uff12\u00a0\n", max_size=30),
     st.text(max_size=8),
 )
@@ -198,6 +208,7 @@ COSTLY = [
     *(v for values in SHOWN.values() for v in values), "1", "1 ", "9", "0", "a", "A", "f", "@", ".", ":", "-", "/", "(", ")", "+",
     "x", "~", "#", " ", ", ", "\n", "\u0663", "\u00a0", "2125550123 ", "030 1234567 ", "call ",
     "+33.1.42.68.53.00 ", "www.", "http://", "bc1q", " ext 1",
+    "tel", "card", "ip", "\u7535\u8bdd", "%40", "&#64;", "(at)", "DE89", "\u200d", "_", '"',
 ]  # fmt: skip
 
 

@@ -225,3 +225,19 @@ def test_long_texts_share_a_batch_with_no_more_than_fit_and_short_ones_are_not_k
     asyncio.run(world.batcher.close())
     world.batcher = Batcher(lambda: world.model, Limits(8, 0.0, 1000, 50), lambda *one: world.seen.append(one))
     story(world, tell)
+
+
+def test_a_caller_that_asks_much_is_answered_by_turns_with_the_others():
+    async def tell(world):
+        held = await world.held("first")
+        much = [asyncio.create_task(world.batcher.answer([f"much {n}"], caller="much")) for n in range(40)]
+        large = asyncio.create_task(world.batcher.answer([f"large {n}" for n in range(40)], caller="large"))
+        await asyncio.sleep(0)
+        little = asyncio.create_task(world.batcher.answer(["little"], caller="little"))
+        await asyncio.sleep(0)
+        world.model.gate.set()
+        await asyncio.gather(held, large, little, *much)
+        place = next(place for place, batch in enumerate(world.model.batches) if "little" in batch)
+        assert place <= 2  # behind what had begun and one batch, not behind the ten of the others
+
+    story(World(), tell)

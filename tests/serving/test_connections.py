@@ -77,6 +77,26 @@ def test_what_is_no_http_is_refused_in_the_form_of_every_refusal(sent):
         asker.predict("a")
 
 
+def test_a_request_that_says_twice_where_its_body_ends_is_refused_and_what_follows_is_not_read():
+    with served(service(Standing(Ready()))) as asker:
+        body = b'13\r\n{"text": "a"}      \r\n0\r\n\r\n'
+        sent = (CHUNKED % b"/predict")[:-2] + b"Content-Length: 4\r\n\r\n" + body + HEALTH
+        head, _, answer = received(opened(asker.port, sent)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400") and b"connection: close" in head.lower()
+        assert json.loads(answer)["error"]["where"] == "header Content-Length"
+        asker.predict("a")
+
+
+@pytest.mark.parametrize("header", [b"X-API-Key: %b", b"Authorization: Bearer %b"])
+def test_a_request_with_two_keys_is_refused_whichever_of_them_is_known(header):
+    keys = (b"0123456789abcdefX", b"0123456789abcdefY")
+    with served(service(Standing(Ready()), keys=[key.decode() for key in keys])) as asker:
+        for pair in (keys, keys[::-1], (keys[0], b"unknown")):
+            lines = b"".join(header % key + b"\r\n" for key in pair)
+            came = received(opened(asker.port, HEALTH[:-2] + lines + b"Connection: close\r\n\r\n"))
+            assert came.startswith(b"HTTP/1.1 400") and not any(key in came for key in pair)
+
+
 def test_what_is_no_http_after_the_answer_ends_the_connection_and_nothing_is_said_of_it(caplog):
     with served(service(Standing(Ready()))) as asker:
         connection = opened(asker.port, CHUNKED % b"/nowhere" + b"3\r\nabc\r\n")

@@ -158,6 +158,26 @@ def test_who_goes_leaves_a_free_place_and_what_waited_for_it_is_written(decoder)
     assert asyncio.run(go()) == 0
 
 
+def test_who_asks_for_much_is_written_by_turns_with_the_others(decoder):
+    async def go():
+        ended = []
+
+        async def ask(engine, caller, requests):
+            async with engine.write(decoder, requests, caller=caller) as writing:
+                await writing.wait_until_done()
+            ended.append(caller)
+
+        async with running(rows=2) as engine:
+            first = asyncio.create_task(ask(engine, "much", [order(decoder, "kale", Sampling(2, 1, 0), most=31)] * 2))
+            more = [asyncio.create_task(ask(engine, "much", [order(decoder, "kale", most=3)])) for _ in range(30)]
+            await asyncio.sleep(0)
+            await asyncio.gather(first, *more, asyncio.create_task(ask(engine, "little", [order(decoder, "kale", most=3)])))
+        return ended
+
+    ended = asyncio.run(go())
+    assert ended.index("little") < 8 and len(ended) == 32
+
+
 def test_callers_who_come_and_go_leave_nothing_behind(decoder):
     async def go():
         async with running(rows=1, waiting=3) as engine:

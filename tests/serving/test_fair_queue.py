@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tasks.serving.fair_queue import FairLock
+from tasks.serving.fair_queue import FairLock, TurnQueue
 
 
 def test_a_turn_goes_on_whether_its_block_fails_or_whoever_waits_for_it_leaves():
@@ -61,3 +61,21 @@ def test_whoever_leaves_as_its_turn_comes_passes_it_on():
         assert not turns._taken and not turns._waiting
 
     asyncio.run(story())
+
+
+def test_of_what_waits_callers_have_turns_and_each_keeps_the_order_of_its_own():
+    waiting = TurnQueue()
+    for caller, item in (("a", 1), ("a", 2), ("a", 3), ("b", 10), ("c", 20), ("b", 11)):
+        waiting.add(caller, item)
+    assert len(waiting) == 6 and waiting.first() == 1
+    assert [waiting.take() for _ in range(4)] == [1, 10, 20, 2]
+    waiting.add("c", 21)
+    assert [waiting.take() for _ in range(len(waiting))] == [11, 3, 21] and not waiting
+
+
+def test_what_is_not_wanted_any_more_leaves_no_caller_behind():
+    waiting = TurnQueue()
+    for item in range(6):
+        waiting.add("odd" if item % 2 else "even", item)
+    waiting.keep(lambda item: item % 2 == 0)
+    assert list(waiting) == [0, 2, 4] and [waiting.take() for _ in range(3)] == [0, 2, 4] and not waiting

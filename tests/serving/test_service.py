@@ -437,6 +437,13 @@ def test_keys_are_read_from_the_environment():
     assert not read_keys({}) and read_keys({}).caller(b"") is None
 
 
+@pytest.mark.parametrize("value", [",", " ", " , ,"])
+def test_a_variable_that_is_set_and_holds_no_key_is_refused_and_opens_nothing(value):
+    with pytest.raises(InputError, match="TUNEKEEPER_API_KEYS is set and holds no key"):
+        read_keys({"TUNEKEEPER_API_KEYS": value})
+    assert not read_keys({"TUNEKEEPER_API_KEYS": ""})
+
+
 @pytest.mark.parametrize(
     ("entry", "says"),
     [

@@ -39,11 +39,15 @@ PhoneFinder = Callable[[Sequence[str]], Iterator[Span]]  # of several readings o
 # Digits of other scripts are made ASCII's first (ascii_forms): their class would make the automaton a thousand times larger.
 _NO_DIGITS = re.compile(r"\D+")
 _SEVEN_DIGITS = r"[0-9](?:[-xX /()\[\].~\x80-\xff]*[0-9]){6}"
+CARD_GAP = r"(?:[ \t]{1,4}|[-._/\n]| - )"  # between the groups of a card's number
+IBAN_GAP = r"[ ._/\n-]{0,2}"  # and within an IBAN, which begins with at most four letters behind its check digits
+IBAN_BEGIN = rf"[A-Za-z]{{2}} ?[0-9]{{2}}(?:{IBAN_GAP}[A-Za-z]){{0,4}}(?:{IBAN_GAP}[0-9]){{5}}"
 PREFILTER = {
-    "EMAIL_ADDRESS": r"@",
+    "EMAIL_ADDRESS": r"@|[\[({<] ?(?:[Aa][Tt]|(?:\xc3\xa4|\xc3\x84)[Tt]|[Aa][Rr][Rr]?[Oo][Bb][AaEe][Ss]?[Ee]?) ?[\])}>]",
     "PHONE_NUMBER": _SEVEN_DIGITS,
-    "CREDIT_CARD": r"[0-9](?:[ \t-]{0,2}[0-9]){11}",
-    "IBAN_CODE": r"[A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]{4}){2}",
+    "CREDIT_CARD": r"[0-9](?:[ \t-]{0,2}[0-9]){11}"
+    rf"|[0-9]{{4}}{CARD_GAP}(?:(?:[0-9]{{4}}{CARD_GAP}){{2}}[0-9]{{4}}|[0-9]{{6}}{CARD_GAP}[0-9]{{5}})",
+    "IBAN_CODE": rf"[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[A-Za-z0-9]{{4}}){{2}}|{IBAN_BEGIN}",
     "IP_ADDRESS": r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|::|(?:[0-9A-Fa-f]{1,4}:){6}",
     "URL": r"\.[A-Za-z\x80-\xff]|://",
     "CRYPTO": r"(?:[Bb][Cc]1|[13])[A-Za-z0-9]{25}",

@@ -8,32 +8,44 @@ from typing import TYPE_CHECKING
 
 import re2
 
-from tasks.data.redaction.patterns import PhoneFinder, Span, digits_of
+from tasks.data.redaction.kind_words import (
+    CARD_WORDS,
+    PHONE_WORDS,
+    PHONE_WORDS_OF_OTHER_SCRIPTS,
+    PHONE_WORDS_WITHOUT_SPACES,
+    SSN_WORDS,
+)
+from tasks.data.redaction.patterns import CARD_GAP, PhoneFinder, Span, digits_of
 
 if TYPE_CHECKING:
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
 _NEAR = 40  # characters before a match in which a word may vouch for it; half as many after
+_ANSWER_WORDS = "called|calling|desk|office|home|ring|reach(?:ed)?|contact|answering|messages?|callback"
 CALL = re2.compile(
-    r"(?i)\b(?:phones?|tel|telephone|call(?:ed|ing)?|mobile|cell(?:phone)?|fax|desk|office|home|hotline|dial|ring|sms|whatsapp|"
-    r"reach(?:ed)?|contact|answering|messages?|callback|telefon|t[ée]l[ée]phone|handy|m[óo]vil)\b"
+    rf"(?i)\b(?:{'|'.join(PHONE_WORDS)}|{_ANSWER_WORDS})\b|(?:^|\PL)(?:{'|'.join(PHONE_WORDS_OF_OTHER_SCRIPTS)})(?:\PL|$)|"
+    f"{'|'.join(PHONE_WORDS_WITHOUT_SPACES)}"
 )
 _REFERENCE = re2.compile(
     r"(?i)\b(?:orders?|tickets?|invoices?|case|ref(?:erence)?|accounts?|tracking|serial|"
     r"policy|booking|transaction|id|isbn|licen[cs]e)\b"
 )
-_CARD = re2.compile(r"(?i)\b(?:cards?|credit|debit|visa|master ?card|amex|cc|maestro|discover|jcb|diners|karte|carte|tarjeta)\b")
-_SSN = re2.compile(r"(?i)\b(?:ssn|ssns|ssid|social|security)\b")
+_CARD = re2.compile(rf"(?i)\b(?:{'|'.join(CARD_WORDS)})\b")
+_SSN = re2.compile(rf"(?i)\b(?:{'|'.join(SSN_WORDS)})\b")
 _DATE = re.compile(  # of a few characters each, and linear: re is faster there
     r"(?:(?:19|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:19|20)\d\d|"
     r"(?:19|20)\d\d ?[-–/] ?(?:19|20)\d\d)(?:\D.*)?"
 )
 _SUM_BEFORE = re.compile(r"(?:[=*^$€£¥]|<<) ?$")
+_PHONE_EQUALS = re2.compile(rf"(?i)(?:{'|'.join(PHONE_WORDS)})\w*=$")  # a field's name
 _SUM_AFTER = re.compile(r"^ ?[=*^%€£¥]")
 _SUM_INSIDE = re.compile(r"/| - |\.\d{1,2}-")
 _PHONE_LIKE = re2.compile(r"(?:\+|\(\+?)?\d(?:[ ()./\-–]{0,3}\d){6,14}(?: ?(?:x|ext\.?) ?\d{1,6})?")
 _SEVEN = re.compile(r"\d(?>[^\w\n]{0,6}x?[^\w\n]{0,3}\d){6}", re.IGNORECASE)
 _CARD_LIKE = re2.compile(r"\b\d(?:[ \t-]{0,2}\d){11,18}\b")
+_GROUPED_CARD = re.compile(  # groups of a card's own lengths: what touches their ends is no part of it
+    rf"(?<![0-9])[0-9]{{4}}{CARD_GAP}(?:(?:[0-9]{{4}}{CARD_GAP}){{2}}[0-9]{{4}}|[0-9]{{6}}{CARD_GAP}[0-9]{{5}})(?![0-9])"
+)
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # twice a digit, the digits of that added up
 _AREA_CODE = re.compile(r"0[1-9]\d{1,4} ?/ ?\d{4,8}")  # as Germans and Austrians write it: no sum begins with 0
 
@@ -74,8 +86,18 @@ def is_phone(text: str, start: int, end: int) -> bool:
 
 
 def _is_date_or_sum(text: str, start: int, end: int) -> bool:
-    before, after = text[max(0, start - 3) : start], text[end : end + 2]
-    return bool(_DATE.fullmatch(text[start:end]) or _SUM_BEFORE.search(before) or _SUM_AFTER.search(after))
+    number, before, after = text[start:end], text[max(0, start - 3) : start], text[end : end + 2]
+    return bool(_DATE.fullmatch(number) or _SUM_AFTER.search(after)) or (
+        _SUM_BEFORE.search(before) is not None and not _is_value_of_field(text, start, number)
+    )
+
+
+def _is_value_of_field(text: str, start: int, number: str) -> bool:
+    """Whether it is a phone by how it begins, as no sum's numbers do, or by the name before its sign of equality."""
+    if text[start - 1] != "=":
+        return False
+    begins = number.startswith(("+", "(", "0")) and len(digits_of(number)) >= 10
+    return begins or _PHONE_EQUALS.search(text[max(0, start - _NEAR) : start]) is not None
 
 
 def _phones_of_other_regions(text: str) -> Iterator[Span]:
@@ -91,12 +113,22 @@ def _phones_of_other_regions(text: str) -> Iterator[Span]:
 
 
 def more_cards(text: str) -> Iterator[Span]:
-    """Ranges that presidio's pattern leaves out, by the issuers' own prefixes and lengths, with the Luhn check."""
+    """Ranges that presidio's pattern leaves out, by the issuers' own prefixes and lengths, with the Luhn check.
+
+    A number in groups may touch words, and have dots, strokes or one line's end between its groups.
+    """
     for match in _CARD_LIKE.finditer(text):
-        number = digits_of(match.group())
-        sure, possible = _match_card_schemes(number)
-        if possible and _passes_luhn(number) and (sure or _has_word_nearby(text, match.start(), match.end(), _CARD)):
-            yield Span(match.start(), match.end(), "CREDIT_CARD", 1.0)
+        sure, possible = _match_card_schemes(digits_of(match.group()))
+        vouched = sure or (possible and _has_word_nearby(text, match.start(), match.end(), _CARD))
+        yield from _card_span(match) if vouched else ()
+    for match in _GROUPED_CARD.finditer(text):
+        sure, _ = _match_card_schemes(digits_of(match.group()))
+        yield from _card_span(match) if sure and match.group().count("\n") < 2 else ()
+
+
+def _card_span(match: re.Match[str] | re2._Match[str]) -> Iterator[Span]:
+    if _passes_luhn(digits_of(match.group())):
+        yield Span(match.start(), match.end(), "CREDIT_CARD", 1.0)
 
 
 def _match_card_schemes(number: str) -> tuple[bool, bool]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from tasks.data.redaction.other_spellings import is_top_level_domain, more_emails, more_ibans
 from tasks.data.redaction.patterns import Finder, PhoneFinder, Span
 from tasks.data.redaction.phone_card_rules import is_ssn, more_cards, phone_finder_of
 from tasks.data.redaction.presidio import CLASSES, recognizer_classes
@@ -33,10 +34,12 @@ def phone_finder() -> PhoneFinder:
 def _finder_for(entity: str, recognizer: type[PatternRecognizer]) -> Finder:
     match entity:
         case "EMAIL_ADDRESS":
-            return _email_finder(recognizer)
+            emails = _email_finder(recognizer)
+            return lambda text: chain(emails(text), more_emails(text))
         case "IBAN_CODE":
-            analyze = _presidio_finder(entity, recognizer())  # it has a way of its own
-            return lambda text: chain(analyze(text), analyze(text.translate(_UPPER)))
+            ibans = recognizer()
+            analyze = _presidio_finder(entity, ibans)  # it has a way of its own
+            return lambda text: chain(analyze(text), analyze(text.translate(_UPPER)), more_ibans(text, ibans.validate_result))
         case "CREDIT_CARD":
             matches = pattern_matches(entity, recognizer())
             return lambda text: chain(matches(text), more_cards(text))
@@ -99,8 +102,7 @@ def _email_finder(recognizer: type[PatternRecognizer]) -> Finder:
 
     class Recognizer(recognizer):  # type: ignore[misc]
         def validate_result(self, pattern_text: str) -> bool:
-            last = pattern_text.rpartition(".")[2]
-            return len(last) > 1 and (last.isalpha() or last.lower().startswith("xn--"))
+            return is_top_level_domain(pattern_text.rpartition(".")[2])
 
     matches = pattern_matches("EMAIL_ADDRESS", Recognizer())
 

@@ -17,6 +17,7 @@ from configs.errors import InputError
 from tasks.data.alignment import Alignment, join_aligned, replace_stretches
 from tasks.data.redaction.patterns import PREFILTER, PRIORITY, Finder, OverBudget, PhoneFinder, Span, ascii_forms, byte_patterns
 from tasks.data.redaction.placeholders import PLACEHOLDER, TAG_DIGITS
+from tasks.data.redaction.readings import part_values, unescape
 from tasks.data.redaction.recognizers import pattern_finders, phone_finder
 from tasks.data.redaction.windows import end_of_word, text_windows
 from tasks.data.text_parts import MARK, split_parts
@@ -105,10 +106,19 @@ class Redactor:
             return None
 
     def _find_values(self, text: str, possible: list[str]) -> Iterator[Span]:
-        """The values of a text, of the kinds that are possible in it; phones last, in what the others leave and around it."""
+        """The values of a text, of the kinds that are possible in it, in their places."""
+        if not possible:
+            return
+        text, unescaped = unescape(ascii_forms(text))
+        text, parted = part_values(text)
+        for span in self._find_in_reading(text, possible):
+            start, end = unescaped.back(*parted.back(span.start, span.end))
+            yield Span(start, end, span.entity, span.score)
+
+    def _find_in_reading(self, text: str, possible: list[str]) -> Iterator[Span]:
+        """The values of a text as it is read; phones last, in what the others leave and around it."""
         if self._finders is None:
             self._finders = pattern_finders(tuple(self._patterns))
-        text = ascii_forms(text)
         checked = list(self._find_in_windows(text, possible))
         if "PHONE_NUMBER" not in possible:
             yield from checked
@@ -147,7 +157,7 @@ class Redactor:
             for entity in self._patterns:
                 self._set.Add(PREFILTER[entity])
             self._set.Compile()
-        matched = self._set.Match(ascii_forms(text))
+        matched = self._set.Match(unescape(ascii_forms(text))[0])
         return [self._patterns[i] for i in sorted(matched)] if matched else []
 
     def _find_names(self, texts: Sequence[str]) -> list[list[Span]]:

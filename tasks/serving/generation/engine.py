@@ -11,7 +11,6 @@ import asyncio
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from queue import Empty, SimpleQueue
 import torch
 
 from tasks.serving.batcher import NoModel, QueueFull
+from tasks.serving.fair_queue import TurnQueue
 from tasks.serving.generation.draft import AnswerRequest, Draft
 from tasks.serving.generation.version_batches import VersionBatches
 from tasks.serving.generation.writer import Writer
@@ -42,9 +42,8 @@ class EngineLimits:
 class RequestAnswers:
     """The answers of one request; `by_step`: its caller follows them step by step, and is not told of their end alone."""
 
-    def __init__(self, writer: Writer, requests: Sequence[AnswerRequest], by_step: bool, loop: asyncio.AbstractEventLoop) -> None:
-        self.drafts = [Draft(writer, request) for request in requests]
-        self.by_step, self.loop = by_step, loop
+    def __init__(self, drafts: list[Draft], by_step: bool, caller: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.drafts, self.by_step, self.caller, self.loop = drafts, by_step, caller, loop
         self._changed = asyncio.Event()
 
     @property
@@ -81,7 +80,7 @@ class GenerationEngine:
     def __init__(self, limits: EngineLimits, on_step: Callable[[int, float], None]) -> None:
         self._limits, self._on_step = limits, on_step
         self._inbox: SimpleQueue[RequestAnswers | None] = SimpleQueue()
-        self._pending: deque[Draft] = deque()
+        self._pending = TurnQueue[Draft]()
         self._by_version: dict[int, VersionBatches] = {}  # by the writer's id, as they hold their writer
         self._writings: list[RequestAnswers] = []
         self._closing = self._ended = False
@@ -93,7 +92,7 @@ class GenerationEngine:
 
     @asynccontextmanager
     async def write(
-        self, writer: Writer, requests: Sequence[AnswerRequest], by_step: bool = False
+        self, writer: Writer, requests: Sequence[AnswerRequest], by_step: bool = False, caller: str = ""
     ) -> AsyncIterator[RequestAnswers]:
         """The answers on their way, until the block ends: what is not done then is given up, and its place is free.
 
@@ -103,7 +102,8 @@ class GenerationEngine:
             raise NoModel
         if self.waiting + len(requests) > self._limits.waiting:
             raise QueueFull
-        writing = RequestAnswers(writer, requests, by_step, asyncio.get_running_loop())
+        drafts = [Draft(writer, request) for request in requests]
+        writing = RequestAnswers(drafts, by_step, caller, asyncio.get_running_loop())
         self.waiting += len(requests)
         self._inbox.put(writing)
         try:
@@ -142,13 +142,14 @@ class GenerationEngine:
                 self._ended = True
                 break
             self._writings.append(writing)
-            self._pending.extend(writing.drafts)
+            for draft in writing.drafts:
+                self._pending.add(writing.caller, draft)
         if len(self._pending) > self._limits.waiting:  # callers that came and went
-            self._pending = deque(draft for draft in self._pending if not draft.is_done)
+            self._pending.keep(lambda draft: not draft.is_done)
         return bool(self._writings) or not self._ended
 
     def _admit_pending(self) -> bool:
-        """Let answers join, in order of arrival, as many as there is room for and as are read quickly; whether there were any."""
+        """Let answers join, callers by turns, as many as there is room for and as are read quickly; whether there were any."""
         waiting = len(self._pending)
         room, tokens = self._limits.rows - sum(batches.rows for batches in self._by_version.values()), self._limits.prompt_tokens
         while room > 0 and tokens > 0 and (drafts := self._next_drafts(room, tokens)):
@@ -163,11 +164,11 @@ class GenerationEngine:
         drafts: list[Draft] = []
         longest = 0
         while self._pending and len(drafts) < most:
-            draft = self._pending[0]
+            draft = self._pending.first()
             longest = max(longest, len(draft.request.prompt.tokens))
             if drafts and (draft.writer is not drafts[0].writer or longest * (len(drafts) + 1) > tokens):
                 break
-            self._pending.popleft()
+            self._pending.take()
             if not draft.is_done:
                 drafts.append(draft)
         return drafts

@@ -105,7 +105,7 @@ class AnswerRoutes:
         ready = await self.runtime.preparer.prepare(model.recipe, texts, caller.name)
         if None in ready:  # refused as a whole, so that nothing of it is asked
             return model.version, [None if text is None else Prediction(text, "", None) for text in ready]
-        return await self.runtime.batcher.answer([text for text in ready if text is not None], model)
+        return await self.runtime.batcher.answer([text for text in ready if text is not None], model, caller.name)
 
     def _answer_body(self, answer_id: str, prediction: Prediction, text: str) -> dict[str, object]:
         facts = facts_of(self.service.problem)

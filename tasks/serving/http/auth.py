@@ -13,6 +13,7 @@ from configs.errors import InputError
 
 VARIABLE = "TUNEKEEPER_API_KEYS"
 SHORTEST_KEY = 16
+KEY_HEADERS = (b"authorization", b"x-api-key")
 Role = Literal["ask", "feedback", "audit", "metrics"]
 ROLES: tuple[Role, ...] = get_args(Role)
 PLAIN: frozenset[Role] = frozenset({"ask", "feedback"})  # the roles of a key that names none
@@ -66,7 +67,10 @@ def keyless_caller(local: bool) -> Caller:
 
 def read_keys(environment: Mapping[str, str]) -> Keys:
     """Keys from the environment, comma separated; InputError for an entry that is none, naming its place and never its text."""
-    entries = [entry.strip() for entry in environment.get(VARIABLE, "").split(",") if entry.strip()]
+    value = environment.get(VARIABLE, "")
+    entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+    if value and not entries:
+        raise InputError(f"{VARIABLE} is set and holds no key, so that anybody could ask: unset it where that is meant, or {FORM}")
     keys = tuple(_parse_key(entry, f"{VARIABLE}: entry {place} of {len(entries)}") for place, entry in enumerate(entries, 1))
     for place, key in enumerate(keys, 1):
         before = keys[: place - 1]
@@ -103,6 +107,9 @@ def _parse_digest(key: str, place: str) -> bytes:
     if len(key) < SHORTEST_KEY:
         raise InputError(f"{place}: its key has fewer than {SHORTEST_KEY} characters: {FORM}")
     return hashlib.sha256(key.encode()).digest()
+
+
+KEY_HEADERS = (b"authorization", b"x-api-key")
 
 
 def key_of(headers: Mapping[bytes, bytes]) -> bytes | None:

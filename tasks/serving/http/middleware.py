@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -11,13 +12,13 @@ from urllib.parse import unquote
 from starlette.responses import Response
 
 from configs.credentials import clean_value
-from tasks.serving.http.auth import VARIABLE, Caller, Keys, Role, is_local, key_of, keyless_caller
+from tasks.serving.http.auth import KEY_HEADERS, VARIABLE, Caller, Keys, Role, is_local, key_of, keyless_caller
 from tasks.serving.http.docs_page import FILES
 from tasks.serving.http.messages import Refusal
 from tasks.serving.http.openai.faults import PREFIX, openai_fault, openai_status
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter
+    from prometheus_client import Counter as RequestCounter
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,7 +54,7 @@ def lacks_role(role: Role, where: str) -> Refusal:
 class AccessMiddleware:
     """ASGI middleware. Nothing of a body is read before its sender is known."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: Counter, more: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, keys: Keys, local: bool, requests: RequestCounter, more: Iterable[str] = ()) -> None:
         self.app, self.keys, self.requests = app, keys, requests
         self.paths = PATHS | frozenset(more)  # of paths that are there for some problems alone
         self.keyless_caller = keyless_caller(local)
@@ -74,7 +75,7 @@ class AccessMiddleware:
         scope = as_path(scope)
         path, headers = scope["path"], dict(scope["headers"])
         caller = self.keys.caller(key_of(headers)) if self.keys else self.keyless_caller
-        refusal = self._refusal_of(path, headers, caller)
+        refusal = ambiguity_of(scope["headers"]) or self._refusal_of(path, headers, caller)
         if scope["method"] == "HEAD" and path in self.paths:  # as GET, of whose answer the server sends the headers alone
             scope = {**scope, "method": "GET"}
         scope[CALLER] = caller
@@ -98,6 +99,18 @@ class AccessMiddleware:
             return Refusal(401, "no valid API key", "header Authorization", remedy, {"WWW-Authenticate": "Bearer"})
         role = ROLES.get(path)
         return None if role is None or role in caller.roles else lacks_role(role, path)
+
+
+def ambiguity_of(headers: Iterable[tuple[bytes, bytes]]) -> Refusal | None:
+    """The refusal of headers that a proxy may read otherwise than this service: where a body ends, or whose request it is."""
+    count = Counter(name for name, _ in headers)
+    if count[b"transfer-encoding"] and count[b"content-length"]:
+        fault, where = "both Transfer-Encoding and Content-Length say where the body ends", "header Content-Length"
+        return Refusal(400, fault, where, "send one of them", {"Connection": "close"})
+    twice = next((name.decode() for name in KEY_HEADERS if count[name] > 1), None)
+    if twice is not None:
+        return Refusal(400, f"{twice} is there {count[twice.encode()]} times", f"header {twice}", "send one key, once")
+    return None
 
 
 def as_path(scope: Scope) -> Scope:

@@ -110,7 +110,7 @@ class CompletionRoutes:
                 requests = answer_requests_of(work, await read_prompts(work, self.runtime))
             ids = tuple(new_id() for _ in requests)
             frame = Frame(self.service.name, work.writer.version, isinstance(asked, ChatRequest), ids)
-            async with self.runtime.engine.write(work.writer, requests, by_step=asked.stream) as writing:
+            async with self.runtime.engine.write(work.writer, requests, asked.stream, work.caller.name) as writing:
                 yield frame, writing
 
     def _log(self, work: Work, frame: Frame, index: int, draft: Draft) -> None:
