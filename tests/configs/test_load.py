@@ -132,7 +132,10 @@ def test_a_setting_of_an_adapter_or_a_split_needs_no_kind_beside_it(
         ("model=m", r"model = 'm': has keys .* such as `model: \{base: m\}`"),
         ("adapter=lora", r"adapter = 'lora': has keys .* such as `adapter: \{kind: lora\}`"),
         ("objective=[{}, {kind: preference, beta: x}]", r"objective\.1\.beta = 'x': must be a number"),
-        ("objective=[{kind: prefer}, {}]", r"objective\.0\.kind = 'prefer': write one of 'contrastive', 'supervised', 'preference'"),
+        (
+            "objective=[{kind: prefer}, {}]",
+            r"objective\.0\.kind = 'prefer': write one of 'contrastive', 'supervised', 'preference'",
+        ),
         ("adapter={kind: sparse}", r"adapter\.kind = 'sparse': write one of 'full', 'frozen'"),
         ("objective=preference", r"objective = 'preference': has keys .* such as `objective: \{kind: preference\}`"),
         ("schedule.retrain=12:30", r"schedule\.retrain = 750: must be a text: put it in quotes \(YAML reads 12:30 as 750"),
