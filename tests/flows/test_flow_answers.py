@@ -17,6 +17,7 @@ from tasks.traffic.log import Answer, Feedback, new_id, open_traffic
 
 SETTINGS = (
     "problem=question-answering", "model.max_length=40", "training.epochs=10", "training.learning_rate=0.01", "adapter.kind=lora",
+    "training.head_learning_rate_factor=10",
 )  # fmt: skip
 WATCH = ("monitor.min_rows=50", "monitor.looks_per_year=1")
 

@@ -46,6 +46,7 @@ def asked(keep, *settings):
     return approvals.find_approval(keep.ledger, "tiny", outcome["decision_key"])
 
 
+@pytest.mark.slow
 def test_a_person_has_the_last_word_and_nothing_waits_or_is_done_again_until_it_is_said(keep, forms):
     first = asked(keep)
     assert work(forms, first.form) == "Suspended" and keep.champion() is None

@@ -78,6 +78,7 @@ def stopped(process):
     return text[text.index("error: ") :]
 
 
+@pytest.mark.slow
 def test_asked_to_stop_it_leaves_a_clean_state_and_goes_on_when_asked_again(keep):
     in_preparation = keep.fork("training.epochs=20", kill=("tasks.data.snapshot.snapshot", "write_snapshot", signal.SIGTERM))
     said_last = stopped(in_preparation)

@@ -255,6 +255,7 @@ def test_what_a_library_says_of_an_address_reaches_no_state_log_ledger_or_termin
         assert logs and not any("Zqsecret1" in log.message for log in logs)
 
 
+@pytest.mark.slow
 def test_out_of_memory_even_in_small_pieces_nothing_is_registered_and_with_more_memory_it_goes_on(keep, monkeypatch):
     import torch
     from transformers import Trainer

@@ -25,6 +25,7 @@ def really_reload(monkeypatch, keep):
     monkeypatch.setattr(release, "Reload", keep.Reload)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_without_network_answers_the_same_and_a_second_machine_does_too(
     keep, really_reload, bert_folder, monkeypatch, tmp_path
 ):

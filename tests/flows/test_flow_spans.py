@@ -46,6 +46,7 @@ def look(keep):
     return json.loads(printed)
 
 
+@pytest.mark.slow
 def test_spans_are_judged_by_the_f1_of_rows_shown_scored_and_watched(keep):
     rows = tiny.span_rows(400).rename(columns=NAMES).assign(half="all")
     rows.loc[3, "spans"] = '[[0, 900, "KEY red"]]'

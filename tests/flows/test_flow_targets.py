@@ -100,6 +100,7 @@ def test_columns_of_ones_and_zeros_name_the_labels(keep, tagged):
     assert set(rows["target"]) <= set(tagged["tags"]) and found["verdict"] in ("HOLD", "INCONCLUSIVE", "PROMOTE")
 
 
+@pytest.mark.slow
 def test_a_number_is_judged_in_its_own_unit(keep):
     rows = tiny.number_rows(400).rename(columns={"id": "ticket", "target": "days"}).assign(half="all")
     rows.loc[3, "days"] = "soon"
