@@ -165,13 +165,19 @@ def _locate_fault(location: Iterable[int | str]) -> tuple[list[str], list[type[B
             keys.append(str(part))
             continue
         fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
-        chosen = [model for model in models if any(field.default == part for field in model.model_fields.values())]
+        chosen = [model for model in models if _is_of_kind(model, part)]
         if chosen and (not fields or len(models) > 1):  # the name of a kind, be it that of a key too
             models = chosen
         elif part not in _BRANCHES:
             keys.append(str(part))
             models = [nested for field in fields for nested in _models_in(field)]
     return keys, models
+
+
+def _is_of_kind(model: type[BaseModel], name: str) -> bool:
+    """Whether a fault's path names a section of a union so: by a default of its own, or by its loss."""
+    losses = get_args(model.model_fields["loss"].annotation) if "loss" in model.model_fields else ()
+    return name in losses or any(field.default == name for field in model.model_fields.values())
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:

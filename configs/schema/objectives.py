@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from configs.schema.adapters import Adapter, HeadOnly
-from configs.schema.metrics import Metric
+from configs.schema.objective_section import ObjectiveSection
+from configs.schema.preference_objectives import PREFERENCES, AnyPreference, PreferenceSection
 from configs.schema.problem_facts import ProblemFacts, ProblemName
 from configs.schema.problems import FACTS
-from configs.schema.section import Frozen
-
-PREFERENCE_ACCURACY = Metric("preference_accuracy", "preference accuracy", "share", True)
-PREFERENCE_MARGIN = Metric("preference_margin", "preference margin", "number", True)
-
-
-class ObjectiveSection(Frozen):
-    """What every objective can be told where it is one of a chain."""
-
-    epochs: Annotated[int, Field(ge=1)] | None = Field(None, description="of this stage of a chain; default: training.epochs")
-    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="of this stage of a chain; default: that of the objective and the adapter"
-    )
 
 
 class Contrastive(ObjectiveSection):
@@ -33,8 +20,6 @@ class Contrastive(ObjectiveSection):
     epochs: Annotated[int, Field(ge=1)] = Field(1, description="passes over the pairs")
     pairs_per_row: Annotated[int, Field(ge=1, le=1000)] = Field(20, description="pairs of each kind that every row is in")
 
-    needs_pairs: ClassVar[bool] = False
-
     def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:
         """ValueError where these settings make no sense beside the problem or the adapter."""
         if not facts.has_classes:
@@ -42,7 +27,8 @@ class Contrastive(ObjectiveSection):
         if isinstance(adapter, HeadOnly):
             raise ValueError("adapter.kind frozen: objective.kind contrastive moves the base, not the head: take lora")
 
-    def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
+    @classmethod
+    def with_metrics(cls, facts: ProblemFacts) -> ProblemFacts:
         """Nothing is compared by it: another objective follows."""
         return facts
 
@@ -61,8 +47,6 @@ class Supervised(ObjectiveSection):
         "new", description="how a head begins; logistic: as a logistic regression on the untrained base's vectors, for few rows"
     )
 
-    needs_pairs: ClassVar[bool] = False
-
     def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:
         """ValueError where these settings make no sense beside the problem or the adapter."""
         if self.class_weights != "none" and not facts.has_classes:
@@ -73,7 +57,8 @@ class Supervised(ObjectiveSection):
         if self.focal_gamma and self.label_smoothing:
             raise ValueError("objective.label_smoothing makes answers less sure, and objective.focal_gamma does: drop one of them")
 
-    def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
+    @classmethod
+    def with_metrics(cls, facts: ProblemFacts) -> ProblemFacts:
         """What models of this objective are compared by: what their problem says."""
         return facts
 
@@ -86,8 +71,6 @@ class ZeroShot(ObjectiveSection):
         default={}, description="label -> what texts of it say; default: the label's own words"
     )
 
-    needs_pairs: ClassVar[bool] = False
-
     def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:
         """ValueError where these settings make no sense beside the problem or the adapter."""
         if not facts.has_classes:
@@ -95,69 +78,33 @@ class ZeroShot(ObjectiveSection):
         if not isinstance(adapter, HeadOnly):
             raise ValueError("objective.kind zero-shot trains no weights: set adapter.kind to frozen")
 
-    def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
+    @classmethod
+    def with_metrics(cls, facts: ProblemFacts) -> ProblemFacts:
         """What models of this objective are compared by: what their problem says."""
         return facts
 
 
-class Preference(ObjectiveSection):
-    """Direct preference optimisation (Rafailov et al. 2023, arXiv:2305.18290): answers that were preferred become likelier than
-    those that were rejected, relative to the network that training starts from."""
-
-    kind: Literal["preference"] = "preference"
-    loss: Literal["sigmoid", "ipo", "hinge"] = Field(
-        "sigmoid", description="sigmoid: DPO; ipo: towards a fixed margin (arXiv:2310.12036); hinge: SLiC (arXiv:2305.10425)"
-    )
-    beta: Annotated[float, Field(gt=0)] = Field(0.1, description="how hard to stay with the network that training starts from")
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = Field(
-        0.0, description="of loss=sigmoid: the share of pairs that may be the wrong way round"
-    )
-
-    needs_pairs: ClassVar[bool] = True
-
-    def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:
-        """ValueError where these settings make no sense beside the problem or the adapter."""
-        if not facts.continues_text:
-            raise ValueError(f"objective.kind preference: {problem} has no pairs of texts that a decoder continues: drop it")
-        if dropout := getattr(adapter, "dropout", 0.0):
-            raise ValueError(
-                f"adapter.dropout {dropout}: objective.kind preference compares likelihoods, which dropout would drown: set it to 0"
-            )
-        if self.label_smoothing and self.loss != "sigmoid":
-            raise ValueError(f"objective.label_smoothing is of loss=sigmoid, and loss is {self.loss}: drop it")
-
-    def with_metrics(self, facts: ProblemFacts) -> ProblemFacts:
-        """What models of this objective are compared by: how much likelier they find the preferred answer than the rejected one."""
-        return replace(
-            facts,
-            metrics=(PREFERENCE_MARGIN, PREFERENCE_ACCURACY, *facts.metrics),
-            primary=PREFERENCE_MARGIN,
-            compared="preference margin in nats a token, mean of rows",
-            life_metric=PREFERENCE_MARGIN,
-        )
+OBJECTIVES = (Contrastive, Supervised, *PREFERENCES, ZeroShot)
+KINDS = tuple(
+    dict.fromkeys(section.model_fields["kind"].default for section in (Contrastive, Supervised, *PREFERENCES))
+)  # as a chain has them
+Objective = Annotated[Contrastive | Supervised | AnyPreference | ZeroShot, Field(discriminator="kind")]
 
 
-OBJECTIVES = (Contrastive, Supervised, Preference, ZeroShot)  # in the order in which a chain may have them
-Objective = Annotated[
-    Contrastive | Supervised | Preference | ZeroShot, Field(discriminator="kind")
-]  # in the order in which a chain may have them
-
-
-def check_chain(stages: tuple[Contrastive | Supervised | Preference | ZeroShot, ...]) -> None:
+def check_chain(stages: tuple[Contrastive | Supervised | PreferenceSection | ZeroShot, ...]) -> None:
     """ValueError where objectives do not follow one another, or the only one has settings of a stage."""
     if isinstance(stages[-1], Contrastive):
         raise ValueError("objective: contrastive trains no head: let `{kind: supervised, head: logistic}` follow it, in a list")
     if len(stages) > 1 and any(isinstance(stage, ZeroShot) for stage in stages):
         raise ValueError("objective: zero-shot trains nothing that another could go on from: name it alone")
-    order = [OBJECTIVES.index(type(stage)) for stage in stages]
+    order = [KINDS.index(stage.kind) for stage in stages if stage.kind in KINDS]
     if order != sorted(set(order)):
-        names = ", ".join(kind.model_fields["kind"].default for kind in OBJECTIVES if kind is not ZeroShot)
-        raise ValueError(f"objective: a chain has each of {names} once at the most, in this order: put them so")
+        raise ValueError(f"objective: a chain has each of {', '.join(KINDS)} once at the most, in this order: put them so")
     if len(stages) == 1 and (own := [name for name in ObjectiveSection.model_fields if getattr(stages[0], name) is not None]):
         raise ValueError(f"objective.{own[0]} is of a stage of a chain, and there is one objective: write it under training")
 
 
 def metric_titles() -> dict[str, str]:
     """What people read for the metrics of all problems and objectives, by name."""
-    every = [kind().with_metrics(facts) for kind in OBJECTIVES for facts in FACTS.values()]
+    every = [section.with_metrics(facts) for section in OBJECTIVES for facts in FACTS.values()]
     return {metric.name: metric.title for facts in every for metric in (facts.primary, *facts.metrics)}

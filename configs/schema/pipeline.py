@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -14,6 +14,7 @@ from configs.schema.gate import Gate
 from configs.schema.metrics import BLEU
 from configs.schema.objectives import Objective, Supervised, check_chain
 from configs.schema.operations import Monitor, Release, Schedule, Serving
+from configs.schema.preference_objectives import with_usual_loss
 from configs.schema.problem_defaults import with_defaults
 from configs.schema.problem_facts import TARGET_COLUMNS, ProblemFacts, ProblemName
 from configs.schema.problems import facts_of, family_of
@@ -30,6 +31,11 @@ def _known_problem(value: object) -> object:
         meant = meant_name("-".join(str(value).replace("_", " ").split()), names)
         raise ValueError(f"is no problem: {meant}write one of {', '.join(names)}")
     return value
+
+
+def _with_usual_kind(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of an objective, with the kind and the loss that it has where none is named."""
+    return with_usual_loss({"kind": Supervised().kind, **values})
 
 
 class Pipeline(Frozen):
@@ -108,9 +114,9 @@ class Pipeline(Frozen):
         if isinstance(value, list | tuple):
             if not value:
                 raise ValueError("an empty list: name one objective or more, or leave it out")
-            stages = [{"kind": Supervised().kind, **each} if isinstance(each, dict) else each for each in value]
+            stages = [_with_usual_kind(each) if isinstance(each, dict) else each for each in value]
             return stages[0] if len(stages) == 1 else stages
-        return {"kind": Supervised().kind, **value} if isinstance(value, dict) else value
+        return _with_usual_kind(value) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _no_setting_is_without_effect(self) -> Self:

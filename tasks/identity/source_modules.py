@@ -15,7 +15,7 @@ from tasks.identity.syntax import ChosenBranches, ExecutedParts, names_read
 
 PACKAGES = frozenset({"configs", "expectations", "tasks", "flows"})
 CONTRACTS = frozenset(
-    {"Measure", "Problem", "EncoderHead", "TextWriter", "Text2TextGeneration", "Objective"}
+    {"Measure", "Problem", "EncoderHead", "TextWriter", "Text2TextGeneration", "Objective", "PreferenceObjective"}
 )  # they, and classes made of them, count by member
 Definition = tuple[str, str]  # module and name, of a member `Class.name`
 

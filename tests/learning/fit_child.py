@@ -13,7 +13,18 @@ import pandas as pd
 import tiny
 
 from configs.errors import InfraError
-from configs.schema import Adapter, Contrastive, Full, Lora, Objective, Preference, ProblemName, Supervised, Training
+from configs.schema import (
+    Adapter,
+    AnchoredPreference,
+    Contrastive,
+    Full,
+    Lora,
+    Objective,
+    Preference,
+    ProblemName,
+    Supervised,
+    Training,
+)
 from tasks.common import files
 from tasks.common.bases import find_base
 from tasks.learning import trainer
@@ -53,6 +64,7 @@ KINDS = {
     "partners": Kind("text-retrieval", tiny.partner_rows),
     "decoder": Kind("text-generation", tiny.pairs),
     "pairs": Kind("text-generation", tiny.preferences, Full(), (Preference(),)),
+    "anchored": Kind("text-generation", tiny.preferences, Lora(r=4), (AnchoredPreference(loss="apo_down"),)),
     "chain": Kind("text-generation", tiny.preferences, Lora(r=4), (Supervised(epochs=1), Preference(epochs=2))),
     "chats": Kind("text-generation", tiny.chat_rows, max_length=32, messages=True),
     "seq2seq": Kind("text2text-generation", tiny.pairs),

@@ -90,7 +90,10 @@ def test_killed_in_the_midst_of_an_epoch_taken_in_smaller_pieces_it_goes_on_with
     assert outcome(bert_folder, tmp_path / "cut")["weights"] == whole["weights"]
 
 
-ON_A_DECODER, ON_ANOTHER = ("decoder", "pairs", "chain"), {"chats": tiny.chat_llama, "seq2seq": tiny.seq2seq}  # than an encoder
+ON_A_DECODER, ON_ANOTHER = (
+    ("decoder", "pairs", "anchored", "chain"),
+    {"chats": tiny.chat_llama, "seq2seq": tiny.seq2seq},
+)  # than an encoder
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import tiny
 import torch
 from fit_parts import losses
 
-from configs.schema import Evaluation, Full, Lora, Pipeline, Preference, Supervised, Training
+from configs.schema import AnchoredPreference, Evaluation, Full, Lora, Pipeline, Preference, Supervised, Training
 from tasks.common.bases import find_base
 from tasks.learning.fit import Listener
 from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
@@ -66,9 +66,18 @@ def test_the_reference_is_the_network_that_training_starts_from(fit):
     assert losses(again)[0] == pytest.approx(math.log(2), abs=1e-3), "not the base, which is far from it by now"
 
 
-@pytest.mark.parametrize(("loss", "untrained"), [("ipo", 25.0), ("hinge", 1.0)])
-def test_a_loss_is_the_one_that_was_asked_for(fit, loss, untrained):
-    trained, better = fit(objective=Preference(loss=loss), epochs=2)
+@pytest.mark.parametrize(
+    ("objective", "untrained"),
+    [
+        (Preference(loss="ipo"), 25.0),
+        (Preference(loss="hinge"), 1.0),
+        (AnchoredPreference(loss="apo_zero"), 1.0),
+        (AnchoredPreference(loss="apo_down"), 1.0),
+    ],
+    ids=lambda value: getattr(value, "loss", ""),
+)
+def test_a_loss_is_the_one_that_was_asked_for(fit, objective, untrained):
+    trained, better = fit(objective=objective, epochs=2)
     assert losses(trained)[0] == pytest.approx(untrained, rel=0.1) and accuracy(better) > 0.9
 
 
@@ -166,6 +175,8 @@ def pipeline(problem=PROBLEM, data=None, objective=None, **given):
         ({"objective": {"kind": "supervised"}}, r"data\.rejected: objective\.kind supervised reads no rejected answers"),
         ({"adapter": {"kind": "lora", "dropout": 0.1}}, r"adapter\.dropout 0\.1: .*set it to 0"),
         ({"objective": {"loss": "ipo", "label_smoothing": 0.1}}, r"label_smoothing is of loss=sigmoid, and loss is ipo"),
+        ({"objective": {"loss": "apo_zero", "label_smoothing": 0.1}}, r"label_smoothing is of loss=sigmoid, and loss is apo_zero"),
+        ({"objective": {"loss": "apo"}}, r"'sigmoid', 'ipo', 'hinge', 'apo_zero', 'apo_down'"),
     ],
 )
 def test_what_makes_no_sense_together_is_refused_with_its_reason(given, why):

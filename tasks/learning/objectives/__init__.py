@@ -30,6 +30,10 @@ def objective_of(settings: schema.Objective) -> Objective:
             from tasks.learning.objectives.zero_shot import ZeroShotObjective
 
             return ZeroShotObjective(settings)
+        case schema.AnchoredPreference():
+            from tasks.learning.objectives.anchored import AnchoredObjective
+
+            return AnchoredObjective(settings)
         case _:
             assert_never(settings)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase, Trainer
 
-    from configs.schema import Adapter, ProblemName
+    from configs.schema import Adapter, AnchoredPreference, ProblemName
     from tasks.problems.seq2seq import PairedTokenizer
     from tasks.problems.types import EncodedRows, Example, Network, Spec
 
@@ -36,7 +36,7 @@ class PreferenceObjective(Objective):
 
     sequences_per_row = 2
 
-    def __init__(self, settings: Preference) -> None:
+    def __init__(self, settings: Preference | AnchoredPreference) -> None:
         self.settings = settings
 
     def learning_rate(self, adapter: Adapter) -> float:
