@@ -29,7 +29,7 @@ from configs.schema.metrics import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metr
 from configs.schema.objectives import OBJECTIVES, Contrastive, Objective, Supervised, ZeroShot, metric_titles
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.preference_objectives import AnchoredPreference, Preference
+from configs.schema.preference_objectives import AnchoredPreference, OddsRatioPreference, Preference, SimplePreference
 from configs.schema.preferences import HumanJudge, Judge, ModelJudge, Scorer
 from configs.schema.problem_facts import ProblemFacts, ProblemName
 from configs.schema.problems import facts_of, family_of
@@ -78,6 +78,7 @@ __all__ = [
     "Moment",
     "Monitor",
     "Objective",
+    "OddsRatioPreference",
     "Oft",
     "PTuning",
     "Pipeline",
@@ -95,6 +96,7 @@ __all__ = [
     "Schedule",
     "Scorer",
     "Serving",
+    "SimplePreference",
     "Supervised",
     "TimeSplit",
     "Training",

@@ -92,8 +92,27 @@ class AnchoredPreference(PreferenceSection):
     label_smoothing: ClassVar[float] = 0.0  # these losses have none
 
 
-PREFERENCES = (Preference, AnchoredPreference)
-AnyPreference = Annotated[Preference | AnchoredPreference, Field(discriminator="loss")]
+class OddsRatioPreference(PreferenceSection):
+    """ORPO (Hong et al. 2024, arXiv:2403.07691): preferred answers are learned, and their odds raised over those of rejected ones,
+    in one training and without a network to compare with."""
+
+    loss: Literal["orpo"]
+    beta: Weight = Field(0.1, description="how much the odds ratio counts beside the likelihood of the preferred answer")
+
+
+class SimplePreference(PreferenceSection):
+    """SimPO (Meng et al. 2024, arXiv:2405.14734): preferred answers become likelier than rejected ones, token for token, by a
+    margin, without a network to compare with."""
+
+    loss: Literal["simpo"]
+    beta: Weight = Field(2.0, description="how steeply the loss falls with the margin in nats a token")
+    gamma: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="the margin to reach, in nats a token times beta; half of beta is the paper's start"
+    )
+
+
+PREFERENCES = (Preference, AnchoredPreference, OddsRatioPreference, SimplePreference)
+AnyPreference = Annotated[Preference | AnchoredPreference | OddsRatioPreference | SimplePreference, Field(discriminator="loss")]
 
 
 def losses_of(section: type[PreferenceSection]) -> tuple[str, ...]:

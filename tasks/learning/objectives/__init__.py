@@ -34,6 +34,14 @@ def objective_of(settings: schema.Objective) -> Objective:
             from tasks.learning.objectives.anchored import AnchoredObjective
 
             return AnchoredObjective(settings)
+        case schema.OddsRatioPreference():
+            from tasks.learning.objectives.odds_ratio import OddsRatioObjective
+
+            return OddsRatioObjective(settings)
+        case schema.SimplePreference():
+            from tasks.learning.objectives.simple_preference import SimplePreferenceObjective
+
+            return SimplePreferenceObjective(settings)
         case _:
             assert_never(settings)
 

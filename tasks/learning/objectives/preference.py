@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import InputError
-from configs.schema import Preference
 from tasks.common.processes import environment_variable
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, trainer_arguments
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase, Trainer
 
-    from configs.schema import Adapter, AnchoredPreference, ProblemName
+    from configs.schema import Adapter, AnchoredPreference, Preference, ProblemName
     from tasks.problems.seq2seq import PairedTokenizer
     from tasks.problems.types import EncodedRows, Example, Network, Spec
 
