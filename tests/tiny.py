@@ -327,3 +327,11 @@ def chat_rows(n, seed=0):
     return pd.DataFrame(
         {"id": [f"c{i}" for i in range(n)], "text": [each.text for each in read], "target": [each.target for each in read]}
     )
+
+
+def thumbs(n, seed=0):
+    """The prompts of `preferences`, each with one of both answers by turns: the preferred one (thumb up) or the other (down)."""
+    rows = preferences(n, seed)
+    good = [place % 2 == 0 for place in range(n)]
+    answers = [row.target if up else row.rejected for row, up in zip(rows.itertuples(), good, strict=True)]
+    return rows.drop(columns="rejected").assign(target=answers, thumb=["up" if up else "down" for up in good])

@@ -26,10 +26,24 @@ from configs.schema.data import PATTERN_ENTITIES, Data, Deduplicate, Entity, Red
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate, Guards, ScaledGate
 from configs.schema.metrics import EXACT_MATCH, NLL_OF_ROWS, BleuTokenizer, Metric
-from configs.schema.objectives import OBJECTIVES, Contrastive, Objective, Supervised, ZeroShot, metric_titles
+from configs.schema.objectives import (
+    OBJECTIVES,
+    Contrastive,
+    Objective,
+    Supervised,
+    SupervisedBeforeThumbs,
+    ZeroShot,
+    metric_titles,
+)
 from configs.schema.operations import Effects, Monitor, Release, Schedule, Serving
 from configs.schema.pipeline import Pipeline
-from configs.schema.preference_objectives import AnchoredPreference, OddsRatioPreference, Preference, SimplePreference
+from configs.schema.preference_objectives import (
+    AnchoredPreference,
+    OddsRatioPreference,
+    Preference,
+    SimplePreference,
+    ThumbPreference,
+)
 from configs.schema.preferences import HumanJudge, Judge, ModelJudge, Scorer
 from configs.schema.problem_facts import ProblemFacts, ProblemName
 from configs.schema.problems import facts_of, family_of
@@ -98,6 +112,8 @@ __all__ = [
     "Serving",
     "SimplePreference",
     "Supervised",
+    "SupervisedBeforeThumbs",
+    "ThumbPreference",
     "TimeSplit",
     "Training",
     "Vera",

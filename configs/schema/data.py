@@ -127,6 +127,9 @@ class Data(Frozen):
         'messages {"role", "content"} or {"from", "value"}; the assistant\'s turns are learned, its last one is the answer',
     )
     rejected: str | None = Field(None, description="where pairs of answers are learned from: the column of those less preferred")
+    thumb: str | None = Field(
+        None, description="where answers are good or bad by themselves: the column of true or false (1 or 0, yes or no, up or down)"
+    )
     negative: str | None = Field(None, description="where pairs belong together: the column of a text that does not belong to them")
     time: str | None = None
     group: str | None = Field(None, description="customer, thread...: rows of a group stay in one split and count as one in tests")
@@ -170,6 +173,8 @@ class Data(Frozen):
             ("context", "answers"),
             ("prompt", "completion"),
             ("prompt", "rejected"),
+            ("prompt", "thumb"),
+            ("completion", "thumb"),
         ):
             if getattr(self, reads) == getattr(self, says):
                 raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")

@@ -10,7 +10,8 @@ from configs.schema.section import Frozen
 
 
 class ObjectiveSection(Frozen):
-    """What every objective can be told where it is one of a chain; `needs_pairs`: whether its rows are pairs of answers."""
+    """What every objective can be told where it is one of a chain; `needs_pairs`: whether its rows are pairs of answers,
+    `needs_thumbs`: whether its answers are good or bad by themselves."""
 
     epochs: Annotated[int, Field(ge=1)] | None = Field(None, description="of this stage of a chain; default: training.epochs")
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
@@ -18,3 +19,4 @@ class ObjectiveSection(Frozen):
     )
 
     needs_pairs: ClassVar[bool] = False
+    needs_thumbs: ClassVar[bool] = False

@@ -63,6 +63,10 @@ class Supervised(ObjectiveSection):
         return facts
 
 
+class SupervisedBeforeThumbs(Supervised):
+    """The same where thumbs are learned from next: of rows with a thumb the good answers alone are learned."""
+
+
 class ZeroShot(ObjectiveSection):
     """No weight is trained: a text has the class whose name, or description, its vector is nearest to."""
 
@@ -84,11 +88,18 @@ class ZeroShot(ObjectiveSection):
         return facts
 
 
-OBJECTIVES = (Contrastive, Supervised, *PREFERENCES, ZeroShot)
+OBJECTIVES = (Contrastive, Supervised, *PREFERENCES, ZeroShot, SupervisedBeforeThumbs)
 KINDS = tuple(
     dict.fromkeys(section.model_fields["kind"].default for section in (Contrastive, Supervised, *PREFERENCES))
 )  # as a chain has them
 Objective = Annotated[Contrastive | Supervised | AnyPreference | ZeroShot, Field(discriminator="kind")]
+
+
+def know_thumbs(stages: tuple[Objective, ...]) -> tuple[Objective, ...]:
+    """The stages of a chain, what comes before thumbs made to heed them."""
+    if not stages[-1].needs_thumbs:
+        return stages
+    return tuple(SupervisedBeforeThumbs(**stage.model_dump()) if type(stage) is Supervised else stage for stage in stages)
 
 
 def check_chain(stages: tuple[Contrastive | Supervised | PreferenceSection | ZeroShot, ...]) -> None:

@@ -12,7 +12,7 @@ from configs.schema.data import Data
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate
 from configs.schema.metrics import BLEU
-from configs.schema.objectives import Objective, Supervised, check_chain
+from configs.schema.objectives import Objective, Supervised, check_chain, know_thumbs
 from configs.schema.operations import Monitor, Release, Schedule, Serving
 from configs.schema.preference_objectives import with_usual_loss
 from configs.schema.problem_defaults import with_defaults
@@ -118,6 +118,11 @@ class Pipeline(Frozen):
             return stages[0] if len(stages) == 1 else stages
         return _with_usual_kind(value) if isinstance(value, dict) else value
 
+    @field_validator("objective")
+    @classmethod
+    def _bad_answers_are_not_learned(cls, value: Objective | tuple[Objective, ...]) -> Objective | tuple[Objective, ...]:
+        return know_thumbs(value) if isinstance(value, tuple) else value
+
     @model_validator(mode="after")
     def _no_setting_is_without_effect(self) -> Self:
         split = self.data.split
@@ -164,6 +169,11 @@ class Pipeline(Frozen):
             raise ValueError(
                 f"objective.kind {self.last_objective.kind} learns from pairs of answers: set data.rejected to the column of those "
                 "that the completions were preferred to, or data.feedback=true to learn from corrections"
+            )
+        if self.last_objective.needs_thumbs != (self.data.thumb is not None):
+            raise ValueError(
+                "data.thumb and objective.loss=kto belong together: name the column that says which answers are good, and learn by "
+                "that loss; or drop both"
             )
         if self.data.rejected is not None and not self.last_objective.needs_pairs:
             raise ValueError(f"data.rejected: objective.kind {self.last_objective.kind} reads no rejected answers: drop it")

@@ -15,6 +15,8 @@ from configs.schema.problem_facts import ProblemFacts, ProblemName
 
 PREFERENCE_ACCURACY = Metric("preference_accuracy", "preference accuracy", "share", True)
 PREFERENCE_MARGIN = Metric("preference_margin", "preference margin", "number", True)
+THUMB_MARGIN = Metric("thumb_margin", "thumb margin", "number", True)
+THUMB_AUC = Metric("thumb_auc", "good above bad", "share", True)
 USUAL_LOSS: Literal["sigmoid"] = "sigmoid"  # where `kind: preference` stands alone
 
 Weight = Annotated[float, Field(gt=0)]
@@ -111,8 +113,36 @@ class SimplePreference(PreferenceSection):
     )
 
 
-PREFERENCES = (Preference, AnchoredPreference, OddsRatioPreference, SimplePreference)
-AnyPreference = Annotated[Preference | AnchoredPreference | OddsRatioPreference | SimplePreference, Field(discriminator="loss")]
+class ThumbPreference(PreferenceSection):
+    """KTO (Ethayarajh et al. 2024, arXiv:2402.01306): good answers become likelier and bad ones less likely, relative to the
+    network that training starts from; an answer is good or bad by itself (data.thumb), without another beside it."""
+
+    loss: Literal["kto"]
+    beta: Weight = Field(0.1, description="how hard to stay with the network that training starts from")
+    thumb_weights: Literal["balanced", "none"] = Field(
+        "balanced", description="balanced: good and bad answers count the same in all, however many there are of each"
+    )
+
+    needs_pairs: ClassVar[bool] = False
+    needs_thumbs: ClassVar[bool] = True
+
+    @classmethod
+    def with_metrics(cls, facts: ProblemFacts) -> ProblemFacts:
+        """What models of this objective are compared by: how much likelier they find good answers than bad ones."""
+        return replace(
+            facts,
+            metrics=(THUMB_MARGIN, THUMB_AUC),
+            primary=THUMB_MARGIN,
+            compared="thumb margin in nats a token: good answers less bad ones",
+            life_metric=THUMB_MARGIN,
+        )
+
+
+PREFERENCES = (Preference, AnchoredPreference, OddsRatioPreference, SimplePreference, ThumbPreference)
+AnyPreference = Annotated[
+    Preference | AnchoredPreference | OddsRatioPreference | SimplePreference | ThumbPreference,
+    Field(discriminator="loss"),
+]
 
 
 def losses_of(section: type[PreferenceSection]) -> tuple[str, ...]:

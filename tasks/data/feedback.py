@@ -28,6 +28,7 @@ from tasks.data.numbers import canonical_number
 from tasks.data.redaction.placeholders import network_view
 from tasks.data.redaction.redact import Redactor
 from tasks.data.spans import read_correction
+from tasks.data.thumbs import UP
 from tasks.data.turns import as_input
 
 if TYPE_CHECKING:
@@ -215,12 +216,16 @@ def sets_spelled_as_known(sets: Sequence[str | None], known: set[str], redactor:
 
 
 def as_canonical(path: Path, schema: pa.Schema, chunk_rows: int = 2000) -> Iterator[pa.RecordBatch]:
-    """An export's rows in the canonical columns: no group, no given split, no slices; what was corrected is what was rejected."""
+    """An export's rows in the canonical columns: no group, no given split, no slices; what was corrected is what was rejected.
+
+    What people wrote in the place of an answer is good: it has a thumb up.
+    """
     import pyarrow as pa
 
     for batch in read_export(path).to_batches(max_chunksize=chunk_rows):
         n = batch.num_rows
         there = {"rejected" if name == "prediction" else name: batch.column(name) for name in _COLUMNS}
+        there["thumb"] = pa.array([UP] * n, type=pa.string())
         yield pa.record_batch([there.get(f.name, pa.nulls(n, type=f.type)) for f in schema], schema=schema)
 
 

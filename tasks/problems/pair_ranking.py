@@ -53,6 +53,11 @@ class PairRanking(Measure):
         return ScoredBaselines((ScoredBaseline(BASE, self.primary_scores(untuned.frame), untuned.metrics, 0.0),))
 
 
+def prompt_groups(rows: pd.DataFrame) -> pd.Series:
+    """The key by which rows with answers count as one, for other measures."""
+    return _pair_groups(rows)
+
+
 def _pair_groups(rows: pd.DataFrame) -> pd.Series:
     """The key by which rows count as one: their group, else their prompt where it has several pairs; null for a single row."""
     several = rows["text"].duplicated(keep=False)

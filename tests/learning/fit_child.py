@@ -25,6 +25,7 @@ from configs.schema import (
     ProblemName,
     SimplePreference,
     Supervised,
+    ThumbPreference,
     Training,
 )
 from tasks.common import files
@@ -69,6 +70,7 @@ KINDS = {
     "anchored": Kind("text-generation", tiny.preferences, Lora(r=4), (AnchoredPreference(loss="apo_down"),)),
     "odds ratio": Kind("text-generation", tiny.preferences, Lora(r=4), (OddsRatioPreference(loss="orpo"),)),
     "simple preference": Kind("text-generation", tiny.preferences, Full(), (SimplePreference(loss="simpo"),)),
+    "thumbs": Kind("text-generation", tiny.thumbs, Full(), (ThumbPreference(loss="kto"),)),
     "chain": Kind("text-generation", tiny.preferences, Lora(r=4), (Supervised(epochs=1), Preference(epochs=2))),
     "chats": Kind("text-generation", tiny.chat_rows, max_length=32, messages=True),
     "seq2seq": Kind("text2text-generation", tiny.pairs),

@@ -91,7 +91,7 @@ def test_killed_in_the_midst_of_an_epoch_taken_in_smaller_pieces_it_goes_on_with
 
 
 ON_A_DECODER, ON_ANOTHER = (
-    ("decoder", "pairs", "anchored", "odds ratio", "simple preference", "chain"),
+    ("decoder", "pairs", "anchored", "odds ratio", "simple preference", "thumbs", "chain"),
     {"chats": tiny.chat_llama, "seq2seq": tiny.seq2seq},
 )  # than an encoder
 

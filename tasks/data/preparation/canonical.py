@@ -13,7 +13,7 @@ from tasks.data.numbers import BELONGS
 from tasks.data.preparation.conversations import read_conversations, read_languages, read_rejected
 from tasks.data.preparation.span_columns import read_span_columns
 from tasks.data.preparation.split import SPLITS
-from tasks.data.preparation.target_columns import read_flags, read_targets, read_texts
+from tasks.data.preparation.target_columns import read_flags, read_targets, read_texts, read_thumbs
 from tasks.data.redaction.pseudonyms import file_name, pseudonyms_of
 from tasks.data.redaction.redact import Redactor
 from tasks.data.sources.chunk import Chunk, cell_shape, cell_text, check_length
@@ -102,7 +102,7 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
             continue
         if name.startswith(INDICATOR) or name == "messages" or (spans and name in ("text", "target")):
             continue
-        if name == "rejected" and "messages" in settings.names:
+        if name == "thumb" or (name == "rejected" and "messages" in settings.names):
             continue
         if name == "target":
             out[name] = read_targets(settings.target, settings.data, settings.names, chunk, refused, least=settings.least)
@@ -122,7 +122,7 @@ def _canonical_part(settings: _ReadSettings, chunk: Chunk, source_split: str | N
 def _read_structured(
     settings: _ReadSettings, chunk: Chunk, out: dict[str, list[str | None] | pa.Array], refused: dict[int, str]
 ) -> None:
-    """Add to `out` what is made of several columns or of structured cells: spans, sets of labels, conversations, languages."""
+    """Add to `out` what is made of several columns or of structured cells: spans, sets, conversations, thumbs, languages."""
     if settings.target == "spans":
         out["text"], out["target"] = read_span_columns(chunk, settings.data, refused)
         check_length(out["text"], chunk, settings.names["text"], settings.data.max_characters)
@@ -135,6 +135,8 @@ def _read_structured(
             out["rejected"] = read_rejected(chunk, rejected, out["text"], longest, refused)
     else:
         out["text"] = _join_inputs(out["text"], out.pop("text_pair", None))
+    if thumb := settings.names.get("thumb"):
+        out["thumb"] = read_thumbs(chunk, thumb, refused)
     if language := settings.data.language:
         out[f"slice_{language}"] = read_languages(out[f"slice_{language}"], language, refused)
 

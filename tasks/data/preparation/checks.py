@@ -14,6 +14,7 @@ from tasks.data.preparation.odd_rows import LOOKED_AT, cut_spans
 from tasks.data.preparation.prepare import Candidate, take_rows
 from tasks.data.preparation.row_filters import KEPT, PAIRLESS, QUARANTINED
 from tasks.data.preparation.split import TEST, TRAIN
+from tasks.data.preparation.thumb_rows import check_thumbs
 
 FEW_SPANS, MISCOUNTED = 20, 0.9
 SHOWN_REASONS = 3
@@ -28,6 +29,8 @@ def check_candidate(candidate: Candidate, fate: NDArray[np.uint8], reasons: dict
         check_labels(candidate, fate, reasons)
     if facts.has_spans:
         check_spans(candidate, fate)
+    if "thumb" in candidate.rows.column_names:
+        check_thumbs(candidate, fate, reasons)
     check_rows(candidate, fate)
 
 

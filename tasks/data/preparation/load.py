@@ -94,7 +94,7 @@ def load_source(
 
     disable_progress_bars()
     target = folder / "raw.arrow"
-    schema = canonical_schema(data.all_slices, pairs=pairs)
+    schema = canonical_schema(data.all_slices, pairs=pairs, thumbs=data.thumb is not None)
     facts = facts_of(problem)
     classifies, labels_in = facts.has_labels, all_labels if facts.has_label_sets else _each_label
     labels, outside, unusable = set[str](), set[str](), dict[int, str]()
@@ -131,11 +131,11 @@ def _with_groups(rows: pa.RecordBatch, data: Data, problem: ProblemName, redacto
     return group_by_query(rows, redactor) if facts_of(problem).ranks and data.group is None else rows
 
 
-def canonical_schema(slices: Iterable[str], *, pairs: bool = False) -> pa.Schema:
-    """The Arrow schema of canonical rows; of `pairs` with the rejected answer."""
+def canonical_schema(slices: Iterable[str], *, pairs: bool = False, thumbs: bool = False) -> pa.Schema:
+    """The Arrow schema of canonical rows; of `pairs` with the rejected answer, with `thumbs` with whether the target is good."""
     import pyarrow as pa
 
-    columns = [*COLUMNS, *(["rejected"] if pairs else []), *(f"slice_{name}" for name in slices)]
+    columns = [*COLUMNS, *(["rejected"] if pairs else []), *(["thumb"] if thumbs else []), *(f"slice_{name}" for name in slices)]
     return pa.schema([(name, pa.timestamp("us", tz="UTC") if name == "time" else pa.string()) for name in columns])
 
 

@@ -53,7 +53,7 @@ class Marks:
     """Per row, in the source's order; `unusable` gives the reason for rows without a usable text or target."""
 
     text: NDArray[np.uint64]  # [rows, 2]: equal for texts that a network reads alike (case folded, white space collapsed)
-    target: NDArray[np.uint64]  # [rows]: equal for equal targets, of pairs for equal pairs
+    target: NDArray[np.uint64]  # [rows]: equal for equal targets, of pairs for equal pairs, of thumbs with these
     group: NDArray[np.uint64]  # [rows]: equal for equal groups, 0 for none
     position: NDArray[np.float64]  # [rows]: where the split's hash puts the row, from its raw text or group
     given: NDArray[np.int8]  # [rows]: the split that the source gives the row, or NOT_GIVEN
@@ -149,6 +149,8 @@ class _PreparationPass:
             if self.layout:  # else it is a text that may be missing
                 self.marks.pairless[first:last] = _have_no_pair(targets, rejected)
             answers = [f"{target}\0{other}" for target, other in zip(targets, rejected, strict=True)]
+        if "thumb" in batch.column_names:  # an answer that one found good and another bad is no copy
+            answers = [f"{target}\0{thumb}" for target, thumb in zip(targets, batch.column("thumb").to_pylist(), strict=True)]
         self.marks.position[first:last] = [split_position(text, group) for text, group in zip(raw, groups, strict=True)]
         self._fill_marks(slice(first, last), texts, targets, columns["group"], columns["split"])
         if self.facts.reads_messages:

@@ -11,6 +11,7 @@ from tasks.data.labels import canonical_label
 from tasks.data.numbers import FORM, canonical_number
 from tasks.data.sources.chunk import Chunk, cell_shape, cell_text
 from tasks.data.text_parts import plain_part
+from tasks.data.thumbs import read_thumb
 
 
 def read_targets(
@@ -84,6 +85,18 @@ def _read_answers(chunk: Chunk, column: str, context: str, refused: dict[int, st
             form = cell_shape(cell if isinstance(cell, str) else str(cell))
             refused[index] = f"its `{column}`, of the form {form!r}, {error}"
     return answers
+
+
+def read_thumbs(chunk: Chunk, column: str, refused: dict[int, str]) -> list[str | None]:
+    """Whether each answer is good or bad; a row that says neither is refused."""
+    thumbs: list[str | None] = []
+    for index, cell in enumerate(read_texts(chunk, column)):
+        try:
+            thumbs.append(read_thumb(cell or ""))
+        except ValueError as error:
+            thumbs.append(None)
+            refused[index] = f"its `{column}` {error if cell else 'is empty: whether its answer is good is not known'}"
+    return thumbs
 
 
 def read_flags(chunk: Chunk, labels: list[str], refused: dict[int, str]) -> list[str | None]:

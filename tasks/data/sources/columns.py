@@ -13,10 +13,10 @@ def wanted_columns(data: Data, problem: ProblemName) -> dict[str, str]:
     target = data.tags or getattr(data, facts.target_column) or facts.target_column
     targets = {"target": target} if isinstance(target, str) else {f"{INDICATOR}{name}": name for name in target}
     targets = {} if facts.pairs_belong else targets
-    others = {"rejected": data.rejected or data.negative, "text_pair": getattr(data, facts.pair_column)}
+    others = {"rejected": data.rejected or data.negative, "text_pair": getattr(data, facts.pair_column), "thumb": data.thumb}
     names = {"text": input_column(data, problem), **targets, **others}
     if data.messages is not None:
-        names = {"messages": data.messages, "rejected": data.rejected}
+        names = {"messages": data.messages, "rejected": data.rejected, "thumb": data.thumb}
     names |= {"id": data.id, "time": data.time, "group": data.group}
     return {k: v for k, v in names.items() if v is not None} | {f"slice_{name}": name for name in data.all_slices}
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 def objective_of(settings: schema.Objective) -> Objective:
     """The objective of these settings."""
     match settings:
+        case schema.SupervisedBeforeThumbs():  # before what it is a kind of
+            from tasks.learning.objectives.thumbs import LikedAnswersObjective
+
+            return LikedAnswersObjective(settings)
         case schema.Supervised():
             from tasks.learning.objectives.supervised import SupervisedObjective
 
@@ -42,6 +46,10 @@ def objective_of(settings: schema.Objective) -> Objective:
             from tasks.learning.objectives.simple_preference import SimplePreferenceObjective
 
             return SimplePreferenceObjective(settings)
+        case schema.ThumbPreference():
+            from tasks.learning.objectives.thumbs import ThumbObjective
+
+            return ThumbObjective(settings)
         case _:
             assert_never(settings)
 
