@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ def group_codes(groups: Sequence[object] | NDArray[np.generic] | None, n: int) -
     """Number the groups; a row whose group is null is a group of its own, as is every row when there are no groups at all."""
     if groups is None:
         return np.arange(n)
-    values = np.asarray(groups)
+    values: NDArray[Any] = groups if isinstance(groups, np.ndarray) else np.asarray(groups, dtype=object)  # nan is no text
     if values.dtype.kind in "iub":
         return np.unique(values, return_inverse=True)[1].astype(np.int64)
     null = np.array([value is None or value != value for value in values.tolist()], dtype=bool)

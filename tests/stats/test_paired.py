@@ -94,6 +94,7 @@ def test_rows_told_three_times_weigh_as_much_as_told_once() -> None:
 
 def test_a_row_without_a_group_is_a_group_of_its_own() -> None:
     assert len(set(group_codes(["a", None, "a", None, float("nan"), "b"], 6).tolist())) == 5
+    assert len(set(group_codes(["a", float("nan"), "a", float("nan")], 4).tolist())) == 3, "as a file gives it back"
     assert group_codes(np.array([7, 7, 3]), 3).tolist() == [1, 1, 0]
 
 
