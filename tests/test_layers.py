@@ -35,6 +35,7 @@ PACKAGES = ("configs", "expectations", "tasks", "flows")
 # what needs nothing of the project
 TYPES = (
     "configs.schema", "configs.errors", "configs.credentials", "tasks.data.text_parts", "tasks.data.turns", "tasks.data.written",
+    "tasks.data.thumbs",
 )  # fmt: skip
 SPELLING = (
     "tasks.data.labels",

@@ -41,7 +41,7 @@ class ThumbRanking(Measure):
         return ScoredRows(frame, thumb_metrics(self.problem.primary_scores(frame), _is_good(frame)))
 
     def difference_scale(self, targets: Sequence[str]) -> DifferenceScale:
-        return DifferenceScale(largest=2 * MOST_NATS)  # of as many good as bad answers, a score counts twice a log-likelihood
+        return DifferenceScale(largest=MOST_NATS)  # a score is a share in a difference of log-likelihoods a token
 
     def primary_scores(self, frame: pd.DataFrame) -> Floats:
         """Each row's share in the difference."""

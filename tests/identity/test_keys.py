@@ -198,6 +198,7 @@ HEAD = "tasks/problems/encoder_head.py"
         ("tasks/problems/text_writer.py", "decodes_base: ClassVar[bool] = False", "decodes_base: ClassVar[bool] = True", NOTHING),
         (CLASSIFY, "trivial_baseline = baselines.MAJORITY", 'trivial_baseline = "none"', (False, True, False)),
         ("tasks/problems/base.py", "class Problem(Measure):", "class Problem(Measure):\n    def new(self) -> int: ...\n", NOTHING),
+        ("tasks/learning/objectives/odds_ratio.py", "= 8e-6, 8e-5", "= 9e-6, 8e-5", NOTHING),
         ("tasks/learning/adapters.py", "case Full():\n", "case Full():\n            print()\n", NOTHING),
         ("tasks/learning/adapters.py", "case Full():\n", "case Dora():\n            return 3\n        case Full():\n", NOTHING),
     ],
@@ -208,6 +209,19 @@ def test_code_is_in_a_key_where_it_is_executed(copied, monkeypatch, file, old, n
     before = keys()
     copied(file, old, new)
     assert tuple(one != other for one, other in zip(before, keys(), strict=True)) == what
+
+
+PREFERRED = {"problem": "text-generation", "data": {"source": "a.csv", "rejected": "worse"}}
+
+
+def test_a_loss_of_preference_counts_for_those_who_take_it(copied):
+    kinds = {
+        loss: {**PREFERRED, "objective": {"kind": "preference", "loss": loss}} for loss in ("sigmoid", "apo_zero", "orpo", "simpo")
+    }
+    before = {loss: keys(**given) for loss, given in kinds.items()}
+    assert len({trained for trained, *_ in before.values()}) == len(kinds)
+    copied("tasks/learning/objectives/odds_ratio.py", "beta=self.beta", "beta=2 * self.beta")
+    assert [loss for loss, given in kinds.items() if keys(**given) != before[loss]] == ["orpo"]
 
 
 def test_a_branch_counts_for_those_who_take_it(copied):

@@ -6,7 +6,16 @@ import pytest
 import tiny
 from fit_parts import losses
 
-from configs.schema import Lora, Pipeline, Preference, Supervised, Training
+from configs.schema import (
+    AnchoredPreference,
+    Lora,
+    OddsRatioPreference,
+    Pipeline,
+    Preference,
+    SimplePreference,
+    Supervised,
+    Training,
+)
 from tasks.common.bases import find_base
 from tasks.learning.fit import Listener
 from tasks.learning.network import spec_of
@@ -47,6 +56,22 @@ def test_the_second_starts_from_the_weights_of_the_first_which_are_its_reference
     assert [sentence for sentence in sentences if "objective" in sentence] == [
         "objective 1 of 2: supervised", "objective 2 of 2: preference",
     ]  # fmt: skip
+
+
+LAST = {
+    "apo_zero": AnchoredPreference(loss="apo_zero", epochs=1),
+    "apo_down": AnchoredPreference(loss="apo_down", epochs=1),
+    "orpo": OddsRatioPreference(loss="orpo", epochs=1),
+    "simpo": SimplePreference(loss="simpo", epochs=1),
+}
+
+
+@pytest.mark.parametrize("loss", LAST)
+def test_each_loss_of_preference_may_be_the_last_of_a_chain(material, tmp_path, loss):
+    sentences = []
+    trained = train_chain(material, (BOTH[0], LAST[loss]), TRAINING, tmp_path / "run", listener(sentences=sentences))
+    assert trained.steps == 18 and "objective 2 of 2: preference" in sentences
+    assert any("rewards/margins" in entry for entry in trained.history)
 
 
 def test_a_chain_that_was_trained_is_not_trained_again(material, tmp_path):
