@@ -133,7 +133,7 @@ class ThumbPreference(PreferenceSection):
             facts,
             metrics=(THUMB_MARGIN, THUMB_AUC),
             primary=THUMB_MARGIN,
-            compared="thumb margin in nats a token: good answers less bad ones",
+            compared="thumb margin in nats a token, good answers less bad ones",
             life_metric=THUMB_MARGIN,
         )
 

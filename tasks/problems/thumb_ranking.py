@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.data.thumbs import DOWN, UP
 from tasks.problems.base import Measure
-from tasks.problems.metrics.thumbs import thumb_metrics
+from tasks.problems.metrics.thumbs import balance, thumb_metrics
 from tasks.problems.pair_ranking import prompt_groups
 from tasks.problems.text_writer import BASE, MOST_NATS, TextWriter
 from tasks.problems.types import DifferenceScale, Floats, Network, ScoredBaseline, ScoredBaselines, ScoredRows, Scoring
@@ -22,11 +22,14 @@ class ThumbRanking(Measure):
     """How much likelier a model finds good answers than bad ones: the mean of the good less that of the bad, in nats a token.
 
     Without pairs there is no margin of a row. A row's score is its share in that difference: by how much its answer's
-    log-likelihood a token lies above the mean of its kind (below it, for a bad one), times the rows for each one of its kind, plus
-    the difference itself. The mean of all scores is the difference, their variance that of a difference of two means, however many
-    there are of each kind, and a model that finds all texts likelier gains nothing in any row. As for pairs a reference would
-    cancel between two models. How well likelihood tells good from bad (`thumb_auc`) stands beside: between prompts likelihoods
-    differ more than by what is good, so that few differences of two models would show in it.
+    log-likelihood a token lies above the mean of its kind (below it, for a bad one), weighed so that both kinds count the same,
+    plus the difference itself. So the variance of scores is that of a difference of two means, however many there are of each
+    kind, and a model that finds all texts likelier gains nothing in any row. The rarer kind has the weight 2, whatever its share
+    (what the gate clips would else be most of a rare kind, and its skew a gain), for which the mean of all scores, `thumb_margin`,
+    is the difference times the `balance` of the rows: 1 for as many good as bad ones, less for fewer of one kind.
+
+    As for pairs a reference would cancel between two models. How often a good answer is likelier than a bad one (`thumb_auc`)
+    stands beside: likelihoods differ more between prompts than by what is good, so that few differences of models show in it.
     """
 
     text_columns = ("text", "target")
@@ -47,10 +50,10 @@ class ThumbRanking(Measure):
         """Each row's share in the difference."""
         likelihood, good = self.problem.primary_scores(frame), _is_good(frame)
         means = {kind: likelihood[good == kind].mean() for kind in (True, False)}
-        scores = np.full(len(frame), means[True] - means[False])
+        scores = np.full(len(frame), balance(good) * (means[True] - means[False]))
         for kind, sign in ((True, 1), (False, -1)):
             own = good == kind
-            scores[own] += sign * len(frame) / own.sum() * (likelihood[own] - means[kind])
+            scores[own] += sign * balance(good) * len(frame) / own.sum() * (likelihood[own] - means[kind])
         return scores
 
     def draw_rows(self, rows: pd.DataFrame, most: int) -> pd.DataFrame:

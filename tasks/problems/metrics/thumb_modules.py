@@ -7,18 +7,18 @@ from datasets import Value
 from numpy.typing import NDArray
 
 from tasks.problems.metrics.modules import InMemory
-from tasks.problems.metrics.thumbs import good_above_bad
+from tasks.problems.metrics.thumbs import balance, good_above_bad
 
 COLUMNS = {"likelihoods": Value("float64"), "good": Value("int64")}
 
 
 class GoodAndBad(InMemory):
-    """How much likelier good answers are than bad ones, token for token: the difference of means, and how often one is likelier."""
+    """How much likelier good answers are than bad ones, by token: the difference of means times their balance, and the AUC."""
 
     columns = COLUMNS
 
     def score(self, *, likelihoods: NDArray[np.float64], good: NDArray[np.int64]) -> dict[str, float]:
         own = np.asarray(good) == 1
         values = np.asarray(likelihoods)
-        margin = float(values[own].mean() - values[~own].mean())
+        margin = balance(own) * float(values[own].mean() - values[~own].mean())
         return {"thumb_margin": margin, "thumb_auc": good_above_bad(values, own)}

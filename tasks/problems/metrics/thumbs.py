@@ -18,6 +18,11 @@ def thumb_metrics(likelihoods: NDArray[np.floating], good: NDArray[np.bool_]) ->
     return scores
 
 
+def balance(good: NDArray[np.bool_]) -> float:
+    """Twice the share of the rarer kind: 1 where as many answers are good as bad."""
+    return float(2 * min(good.mean(), 1 - good.mean()))
+
+
 def good_above_bad(likelihoods: NDArray[np.float64], good: NDArray[np.bool_]) -> float:
     """The chance that a good answer is likelier than a bad one; half of equal ones count (the area under the ROC curve)."""
     from scipy.stats import rankdata
