@@ -34,22 +34,10 @@ def objective_of(settings: schema.Objective) -> Objective:
             from tasks.learning.objectives.zero_shot import ZeroShotObjective
 
             return ZeroShotObjective(settings)
-        case schema.AnchoredPreference():
-            from tasks.learning.objectives.anchored import AnchoredObjective
+        case schema.AnchoredPreference() | schema.OddsRatioPreference() | schema.SimplePreference() | schema.ThumbPreference():
+            from tasks.learning.objectives.by_loss import objective_by_loss
 
-            return AnchoredObjective(settings)
-        case schema.OddsRatioPreference():
-            from tasks.learning.objectives.odds_ratio import OddsRatioObjective
-
-            return OddsRatioObjective(settings)
-        case schema.SimplePreference():
-            from tasks.learning.objectives.simple_preference import SimplePreferenceObjective
-
-            return SimplePreferenceObjective(settings)
-        case schema.ThumbPreference():
-            from tasks.learning.objectives.thumbs import ThumbObjective
-
-            return ThumbObjective(settings)
+            return objective_by_loss(settings)
         case _:
             assert_never(settings)
 
