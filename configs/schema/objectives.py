@@ -44,7 +44,7 @@ class Supervised(ObjectiveSection):
         0.0, description="how hard two passes with other dropout have to agree (arXiv:2106.14448); 0: one pass, 1 to 5: usual"
     )
     head: Literal["new", "logistic"] = Field(
-        "new", description="how a head begins; logistic: as a logistic regression on the untrained base's vectors, for few rows"
+        "new", description="how a head begins; logistic: as a logistic regression on the untrained base's vectors, for few steps"
     )
 
     def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:

@@ -14,9 +14,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-INVERSE_PENALTIES = (1.0, 10.0, 100.0)  # of the weights' squares; chosen by cross-validation
-USUAL_PENALTY = 10.0  # where a class has too few rows for it
-FOLDS = 3
+INVERSE_PENALTY = 0.1  # of the weights' squares. At 10, which answers best by itself, training rows are right from the start, and a
+# training learns little more: of banking77's 77 classes with 10 rows each 85.6 % came out, at 0.1 86.6 % (one seed).
 ITERATIONS = 300
 
 
@@ -28,11 +27,11 @@ class LinearHead(NamedTuple):
 
 
 def logistic_head(vectors: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], classes: int) -> LinearHead:
-    """The multinomial logistic regression of vectors (n, width) on classes, its penalty chosen by cross-validated log loss.
+    """The multinomial logistic regression of vectors (n, width) on classes, so penalised that there is something left to learn.
 
     Classes without a row get no weights, and the lowest bias.
     """
-    fitted = _fit(vectors, targets, _best_penalty(vectors, targets))
+    fitted = _fit(vectors, targets)
     coefficients, intercepts = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:  # one row of weights, of the second class against the first
         coefficients, intercepts = np.vstack([-coefficients, coefficients]) / 2, np.concatenate([-intercepts, intercepts]) / 2
@@ -51,26 +50,10 @@ def set_head(model: Any, head: LinearHead) -> None:
         model.head.bias.copy_(torch.from_numpy(head.bias))
 
 
-def _best_penalty(vectors: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> float:
-    """The inverse penalty with the lowest log loss over folds of the rows."""
-    from sklearn.metrics import log_loss
-    from sklearn.model_selection import StratifiedKFold
-
-    known, counts = np.unique(targets, return_counts=True)
-    if counts.min() < FOLDS:
-        return USUAL_PENALTY
-    losses = dict.fromkeys(INVERSE_PENALTIES, 0.0)
-    for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(vectors, targets):
-        for penalty in INVERSE_PENALTIES:
-            probabilities = _fit(vectors[train], targets[train], penalty).predict_proba(vectors[test])
-            losses[penalty] += log_loss(targets[test], probabilities, labels=known) * len(test)
-    return min(losses, key=losses.__getitem__)
-
-
-def _fit(vectors: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], inverse_penalty: float) -> LogisticRegression:
+def _fit(vectors: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> LogisticRegression:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a start need not be the optimum
-        return LogisticRegression(C=inverse_penalty, max_iter=ITERATIONS).fit(vectors, targets)
+        return LogisticRegression(C=INVERSE_PENALTY, max_iter=ITERATIONS).fit(vectors, targets)
