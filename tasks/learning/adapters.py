@@ -164,7 +164,7 @@ def _is_stack(part: nn.Module) -> TypeGuard[nn.ModuleList]:
 
 
 def default_learning_rate(adapter: Adapter) -> float:
-    """New weights that start at zero bear ten times the rate of the base's own; chosen on nine sets (benchmarks/recipes.py)."""
+    """Those of full and lora were chosen on nine sets (benchmarks/recipes.py), the others as papers have them."""
     match adapter:
         case Full() | LastLayers():
             return 1e-4
