@@ -19,11 +19,9 @@ from benchmarks.recipes import SHARED, Job, at_once, run_apart
 
 FITS = Path(__file__).with_suffix(".jsonl")  # a line a fit
 SETS = {  # rows of each set, and epochs, so that no folds are made: as many as make about 250 steps, 12 at the most
-    ("banking77, 77 classes", 1000): 6,
     ("numpy_commits, 16 classes", 1000): 6,
     ("banking77, 10 classes", 300): 12,
     ("numpy_commits, DOC or MAINT", 300): 12,
-    ("helpdesk, 87 : 13", 300): 12,
 }
 RATES: dict[str, tuple[float, ...]] = {
     "full": (1e-4,),

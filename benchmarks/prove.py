@@ -23,6 +23,8 @@ PROOFS = (
     "ledger",
     "redaction",
     "recipes",
+    "adapters",
+    "few_shot",
     "house",
     "slow_tests",
     "training",
