@@ -105,8 +105,8 @@ def _explain(fault: Any, usual: Mapping[str, str]) -> str:
         key, tag, known = (str(fault["ctx"][name]).strip("'") for name in ("discriminator", "tag", "expected_tags"))
         return f"{where}.{key} = {_abbreviate_value(tag)}: write one of '{known}'"
     message = _fault_message(fault, keys[-1] if keys else "", models)
-    shown = "" if isinstance(fault["input"], dict) else f" = {_abbreviate_value(fault['input'])}"
-    return f"{where}{shown}: {message}"
+    value_text = "" if isinstance(fault["input"], dict) else f" = {_abbreviate_value(fault['input'])}"
+    return f"{where}{value_text}: {message}"
 
 
 def _fault_message(fault: Any, key: str, models: list[type[BaseModel]]) -> str:

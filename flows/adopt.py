@@ -69,8 +69,10 @@ def adopt(pipeline: Pipeline, folder: str, reason: str, who: str) -> dict[str, A
 
     home = find_home()
     settle_environment(home)
-    wanted = pipeline.model
-    model = read_finetuned(Path(folder), pipeline.problem, wanted.max_length, wanted.target_tokenizer, wanted.language_codes)
+    model_settings = pipeline.model
+    model = read_finetuned(
+        Path(folder), pipeline.problem, model_settings.max_length, model_settings.target_tokenizer, model_settings.language_codes
+    )
     context, key = open_context(pipeline, home), face.adoption_key(pipeline, model)
     ledger = context.ledger
     with hold_pipeline(home.path, pipeline.name, print_notice, ledger=ledger) as hold, TagsContext():

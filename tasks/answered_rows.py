@@ -50,8 +50,8 @@ class JudgeFindings:
     @property
     def win_rate(self) -> float:
         """The share of judged pairs that the challenger wins, a tie being half of one."""
-        judged = self.wins + self.losses + self.ties
-        return (self.wins + self.ties / 2) / judged if judged else float("nan")
+        judged_rows = self.wins + self.losses + self.ties
+        return (self.wins + self.ties / 2) / judged_rows if judged_rows else float("nan")
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class AnsweredRows:
             answers = self._write_base_answers(places)
             with atomic_folder(folder) as aside:
                 (aside / "answers.json").write_text(json.dumps(answers))
-        kept: list[str] = json.loads((folder / "answers.json").read_text())
-        return kept
+        stored_answers: list[str] = json.loads((folder / "answers.json").read_text())
+        return stored_answers
 
     def _write_base_answers(self, places: npt.NDArray[np.int64]) -> list[str]:
         from tasks.learning.device import autocast, numerics

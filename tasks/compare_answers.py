@@ -67,9 +67,12 @@ def compare_answers(
     findings = _score_answers(rows)
     if evaluation.judge is None:
         return findings
-    judged = judge_answers(rows, evaluation.judge)
+    judgements = judge_answers(rows, evaluation.judge)
     return AddedFindings(
-        (*findings.scores, *judged.scores), findings.metrics | judged.metrics, judged.judge, findings.notices + judged.notices
+        (*findings.scores, *judgements.scores),
+        findings.metrics | judgements.metrics,
+        judgements.judge,
+        findings.notices + judgements.notices,
     )
 
 
@@ -92,9 +95,9 @@ def _score_answers(rows: AnsweredRows) -> AddedFindings:
 
 
 def _scored_texts(rows: AnsweredRows, frame: pd.DataFrame) -> ScoredTexts:
-    answered, texts = frame.iloc[rows.answered], rows.test["text"].iloc[rows.answered].tolist()
+    answer_frame, texts = frame.iloc[rows.answered], rows.test["text"].iloc[rows.answered].tolist()
     predictions, targets = (
-        [typed_answer(rows.pipeline.facts.target, each, text) for each, text in zip(answered[name], texts, strict=True)]
+        [typed_answer(rows.pipeline.facts.target, each, text) for each, text in zip(answer_frame[name], texts, strict=True)]
         for name in ("prediction", "target")
     )
     return ScoredTexts(predictions, targets, [input_lines(text) for text in texts])

@@ -101,12 +101,14 @@ def describe_window(
 
     folder, base = champion
     texts = read_spec(folder).read(found["text"].tolist())
-    shown = [shown_answer(pipeline.facts, answer, text) for answer, text in zip(found["prediction"], found["text"], strict=True)]
+    shown_answers = [
+        shown_answer(pipeline.facts, answer, text) for answer, text in zip(found["prediction"], found["text"], strict=True)
+    ]
     points = embed_texts(base, texts, pipeline.model.max_length, pipeline.training.precision)
     return TrafficWindow(
         now - timedelta(days=pipeline.monitor.window_days),
         now,
-        found.assign(text=texts, shown=shown).join(text_stats_of(texts, reference.vocabulary)),
+        found.assign(text=texts, shown=shown_answers).join(text_stats_of(texts, reference.vocabulary)),
         points,
     )
 

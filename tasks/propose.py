@@ -54,23 +54,23 @@ def propose_pipeline(request: Request, home: Home) -> Proposal:
     base = given_base(request.base) if request.base else None
     with faults_naming("--data"):
         sample = read_sample(request.source)
-    found = _study_sample(request, sample, among, base, home)
-    facts, defaults = found.choice.candidate.facts, found.choice.candidate.defaults.get("model", {})
+    findings = _study_sample(request, sample, among, base, home)
+    facts, defaults = findings.choice.candidate.facts, findings.choice.candidate.defaults.get("model", {})
     length = defaults.get("max_length", Model.model_fields["max_length"].default)
-    network = propose_base(facts, base, found.trial.frames, int(str(length)))
-    lacking = _share_lacking(found.trial.frames, answers_are_texts=facts.writes_text)
-    settings, comments = describe_config(request, found, network, lacking)
+    network = propose_base(facts, base, findings.trial.frames, int(str(length)))
+    lacking = _share_lacking(findings.trial.frames, answers_are_texts=facts.writes_text)
+    settings, comments = describe_config(request, findings, network, lacking)
     return Proposal(
         settings=settings,
         comments=comments,
-        reason=found.choice.reason,
-        other_problems=found.others,
-        other_columns=found.choice.others,
+        reason=findings.choice.reason,
+        other_problems=findings.others,
+        other_columns=findings.choice.others,
         rows=sample.rows,
         is_whole=sample.is_whole,
-        frames=found.trial.frames,
+        frames=findings.trial.frames,
         needed=network.needed,
-        fault=found.trial.fault,
+        fault=findings.trial.fault,
     )
 
 
@@ -83,8 +83,8 @@ def _candidates(problem: str | None) -> tuple[ProblemCandidate, ...]:
         return every
     names = [candidate.name for candidate in every]
     if problem not in names:
-        meant = meant_name(problem, names, cutoff=0.4)
-        raise InputError(f"--problem {problem}: is no problem: {meant}write one of {', '.join(names)}")
+        suggestion = meant_name(problem, names, cutoff=0.4)
+        raise InputError(f"--problem {problem}: is no problem: {suggestion}write one of {', '.join(names)}")
     return tuple(candidate for candidate in every if candidate.name == problem)
 
 
@@ -99,8 +99,8 @@ def _study_sample(
     _refuse_missing_header(sample, columns)
     choice, others = _choose_problem(request, columns, among, base)
     rows = with_context_group(choose_row_columns(columns, [column.name for column in choice.columns.values()]), choice)
-    named = {setting: column.name for setting, column in choice.columns.items()}
-    return ProposalFindings(sample, choice, others, rows, try_splits(sample, named, rows, choice.candidate.name, home.path))
+    column_names = {setting: column.name for setting, column in choice.columns.items()}
+    return ProposalFindings(sample, choice, others, rows, try_splits(sample, column_names, rows, choice.candidate.name, home.path))
 
 
 def _choose_problem(
@@ -139,15 +139,15 @@ def _no_column_fits(request: Request, columns: Sequence[ColumnFacts], among: Seq
     from tasks.data.proposal.choose import LEAST
     from tasks.data.proposal.roles import roles_of
 
-    seen = "; ".join(f"`{shown_name(column.name)}` {describe_column(column)}" for column in columns[:MOST_LISTED])
+    columns_text = "; ".join(f"`{shown_name(column.name)}` {describe_column(column)}" for column in columns[:MOST_LISTED])
     more = f"; and {len(columns) - MOST_LISTED} more" if len(columns) > MOST_LISTED else ""
-    wanted = "any problem" if request.problem is None else request.problem
+    wanted_problem = "any problem" if request.problem is None else request.problem
     lacking = [f"data.{role.setting}" for role in roles_of(among[0].facts) if max(map(role.fits, columns), default=0) < LEAST]
-    which = f" (none for {', '.join(lacking)})" if request.problem and lacking else ""
+    lacking_text = f" (none for {', '.join(lacking)})" if request.problem and lacking else ""
     other = "name another problem by --problem, " if request.problem else ""
     return InputError(
-        f"--data {request.source}: its columns do not fit {wanted}{which}: {seen}{more}: {other}name a source with a column "
-        "that is read and one that is to be answered, or write the YAML by hand from one in configs/"
+        f"--data {request.source}: its columns do not fit {wanted_problem}{lacking_text}: {columns_text}{more}: {other}name "
+        "a source with a column that is read and one that is to be answered, or write the YAML by hand from one in configs/"
     )
 
 

@@ -71,8 +71,8 @@ def propose_base(facts: ProblemFacts, given: Base | None, frames: Iterable[pd.Da
     if base and (folder := _target_tokenizer(facts, base)):
         settings["target_tokenizer"] = folder
     lengths = _row_lengths(facts, base, frames)
-    wanted = lengths[min(len(lengths) - 1, round(SHARE * len(lengths)))] if lengths else default_length
-    length = min(max(LEAST, -(-wanted // STEP) * STEP), _longest(base))
+    wanted_length = lengths[min(len(lengths) - 1, round(SHARE * len(lengths)))] if lengths else default_length
+    length = min(max(LEAST, -(-wanted_length // STEP) * STEP), _longest(base))
     if length != default_length:
         settings["max_length"] = length
         comments["max_length"] = _length_comment(length, lengths, counted=base is not None)

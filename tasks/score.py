@@ -69,11 +69,11 @@ def score(
 def _scoring_version(pipeline: Pipeline, home: Home, registry: Registry, version: str | None) -> str:
     """The champion, or the version that is asked for; InfraError where it is missing as this is not the ledger's MLflow."""
     name, ledger = pipeline.name, open_ledger(home)
-    found = registry.champion(name) if version is None else version if version in registry.versions(name) else None
-    if found is None and ledger.exists:
+    champion_version = registry.champion(name) if version is None else version if version in registry.versions(name) else None
+    if champion_version is None and ledger.exists:
         check_registry(ledger_history(ledger, name), registry, name)
-    if found is not None:
-        return found
+    if champion_version is not None:
+        return champion_version
     if version is not None:
         raise InputError(f"{name} has no version {version}: `tunekeeper history CONFIG` and MLflow's registry list them")
     raise InputError(f"{name} has no champion: `tunekeeper retrain CONFIG` makes one, or name a --version")

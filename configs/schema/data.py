@@ -179,8 +179,8 @@ class Data(Frozen):
             if getattr(self, reads) == getattr(self, says):
                 raise ValueError(f"{reads} and {says} are one column, `{getattr(self, reads)}`: a model would be given its answer")
         if (self.words is None) != (self.tags is None):
-            given, other = ("words", "tags") if self.tags is None else ("tags", "words")
-            raise ValueError(f"{given} is set and {other} is not: name the columns of both, or text and spans")
+            named_setting, other = ("words", "tags") if self.tags is None else ("tags", "words")
+            raise ValueError(f"{named_setting} is set and {other} is not: name the columns of both, or text and spans")
         if self.words is not None and self.words == self.tags:
             raise ValueError(f"words and tags are one column, `{self.words}`: a model would be given its answer")
         if self.text_pair is not None and self.text_pair in (self.text, self.label, self.labels, self.number):

@@ -36,12 +36,12 @@ class Decoding(Frozen):
 
     @model_validator(mode="after")
     def _no_setting_is_without_effect(self) -> Self:
-        given = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        changed_names = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
         if self.temperature is not None and self.beams > 1:
             raise ValueError(f"temperature {self.temperature} draws, and beams {self.beams} search: drop one of them")
-        if idle := sorted(given & {"top_k", "top_p", "seed"}) if self.temperature is None else []:
+        if idle := sorted(changed_names & {"top_k", "top_p", "seed"}) if self.temperature is None else []:
             raise ValueError(f"{', '.join(idle)}: nothing is drawn: set temperature, or drop it")
-        if self.beams == 1 and "length_penalty" in given:
+        if self.beams == 1 and "length_penalty" in changed_names:
             raise ValueError("length_penalty: one beam has nothing to compare: set beams, or drop it")
         return self
 

@@ -28,8 +28,8 @@ NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
 def _known_problem(value: object) -> object:
     if value not in get_args(ProblemName):
         names = get_args(ProblemName)
-        meant = meant_name("-".join(str(value).replace("_", " ").split()), names)
-        raise ValueError(f"is no problem: {meant}write one of {', '.join(names)}")
+        suggestion = meant_name("-".join(str(value).replace("_", " ").split()), names)
+        raise ValueError(f"is no problem: {suggestion}write one of {', '.join(names)}")
     return value
 
 

@@ -129,12 +129,12 @@ def _print_outcome(outcome: dict[str, Any], proposal: Proposal) -> None:
         rows = "these rows" if proposal.is_whole else "the rows that were looked at"
         print_notice(f"with {rows} a run would stop: {proposal.fault}")
     columns = ", ".join(f"{name} `{column}`" for name, column in outcome["columns"].items())
-    written = f"{outcome['config']} and {outcome['contract']}: read and edit them" if outcome["contract"] else outcome["config"]
+    files_text = f"{outcome['config']} and {outcome['contract']}: read and edit them" if outcome["contract"] else outcome["config"]
     reasons = [
         f"problem: {outcome['problem']}: {proposal.reason}",
         f"columns: {columns}",
         *(f"{path}: {text}" for path, text in proposal.comments.items() if path not in ("problem", "contract.suite")),
-        f"written: {written}",
+        f"written: {files_text}",
     ]
     if proposal.needed:
         reasons.append(

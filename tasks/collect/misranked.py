@@ -39,9 +39,9 @@ def query_notices(findings: Findings) -> Iterator[str]:
 
 def _misranked_pairs(frame: pd.DataFrame, texts: pd.Series) -> Iterator[page.Misranked]:
     for row in _rows(frame[frame["rank"] > 1].nlargest(WORST, "rank")):
-        asked, right = split_parts(texts[row.id])
+        query, right = split_parts(texts[row.id])
         before = split_parts(texts[row.before])[1] if row.before else ""
-        yield page.Misranked(id=row.id, text=asked, rank=int(row.rank), right=right, before=before)
+        yield page.Misranked(id=row.id, text=query, rank=int(row.rank), right=right, before=before)
 
 
 def _misranked_queries(frame: pd.DataFrame, texts: pd.Series) -> Iterator[page.Misranked]:
@@ -51,9 +51,9 @@ def _misranked_queries(frame: pd.DataFrame, texts: pd.Series) -> Iterator[page.M
         rows = scored[scored["query"] == worst.query].sort_values(["score", "gain"], ascending=[False, True], kind="stable")
         place = int((rows["gain"].to_numpy() > 0).argmax())
         right, first = rows["id"].iloc[place], rows["id"].iloc[0]
-        asked, document = split_parts(texts[right])
+        query, document = split_parts(texts[right])
         before = split_parts(texts[first])[1] if place else ""
-        yield page.Misranked(id=right, text=asked, rank=place + 1, right=document, before=before)
+        yield page.Misranked(id=right, text=query, rank=place + 1, right=document, before=before)
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[Any]:

@@ -36,9 +36,9 @@ def answer_fit(findings: Findings, home: Home) -> page.AnswerFit:
 
 
 def _group(name: str, rows: pd.DataFrame) -> page.AnswerGroup:
-    answered = int(rows["prediction"].map(lambda prediction: bool(places_of(prediction))).sum())
+    answer_count = int(rows["prediction"].map(lambda prediction: bool(places_of(prediction))).sum())
     return page.AnswerGroup(
-        name=name, n=len(rows), answered=answered, f1=float(rows["f1"].mean()), exact_match=float(rows["exact_match"].mean())
+        name=name, n=len(rows), answered=answer_count, f1=float(rows["f1"].mean()), exact_match=float(rows["exact_match"].mean())
     )
 
 

@@ -184,11 +184,12 @@ def worst_generations(findings: Findings, home: Home) -> tuple[page.Generation, 
     frame = frame.assign(likelihood=frame["log_likelihood"] / frame["tokens"])
     worst = frame[frame["prediction"].notna()].nsmallest(WORST, "likelihood")
     prompts = open_snapshot(home, findings.prepared.snapshot).frame("test").set_index("id")["text"]
-    exact, shown = EXACT_MATCH.name, [metric.name for metric in findings.pipeline.facts.metrics if metric.name in frame]
+    exact, shown_metrics = EXACT_MATCH.name, [metric.name for metric in findings.pipeline.facts.metrics if metric.name in frame]
     return tuple(
         page.Generation(
             id=row.id, prompt=prompts[row.id], reference=row.target, output=row.prediction, exact_match=bool(row.exact_match),
-            scores={name: float(getattr(row, name)) for name in shown if name != exact}, log_likelihood=float(row.likelihood),
+            scores={name: float(getattr(row, name)) for name in shown_metrics if name != exact},
+            log_likelihood=float(row.likelihood),
         )
         for row in _rows(worst)
     )  # fmt: skip

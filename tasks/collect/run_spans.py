@@ -53,9 +53,9 @@ def _type_rows(findings: Findings) -> tuple[page.ClassRow, ...]:
     for label, counts in label_counts(targets, predictions).items():
         hits, own = [], []
         for spans, answers, group in zip(targets, predictions, groups, strict=True):
-            found = [span in answers for span in spans if span[2] == label]
-            hits += found
-            own += [group] * len(found)
+            span_hits = [span in answers for span in spans if span[2] == label]
+            hits += span_hits
+            own += [group] * len(span_hits)
         interval = mean_interval(np.array(hits, dtype=float), own) if hits else None
         class_rows.append(
             page.ClassRow(

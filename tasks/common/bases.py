@@ -92,8 +92,8 @@ def _missing_base_text(path: Path) -> str:
     """What a folder without config.json or weights holds instead, with the remedy."""
     if (path / "adapter_config.json").is_file():
         return f"{path} holds an adapter, which is no base: {MERGE}, and write the tokenizer there too"
-    named = [path / "config.json", *sorted(path.glob("model*.safetensors"))]
-    if odd := [file.name for file in named if (file.is_symlink() or file.exists()) and not file.is_file()]:
+    named_files = [path / "config.json", *sorted(path.glob("model*.safetensors"))]
+    if odd := [file.name for file in named_files if (file.is_symlink() or file.exists()) and not file.is_file()]:
         return f"{odd[0]} in {path} is no file but a pipe, a device or a link that leads nowhere: fetch the base again"
     absent = f"{path} holds no config.json with model.safetensors; other weight formats are refused"
     if pickled := sorted(file.name for pattern in PICKLED for file in path.glob(pattern)):

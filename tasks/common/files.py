@@ -104,13 +104,13 @@ def replaced_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 def write_new_files(texts: Mapping[Path, str]) -> None:
     """Write texts, whole, to files that are not there yet: all of them, or none; FileExistsError where one is there."""
-    made: list[Path] = []
+    new_folders: list[Path] = []
     try:
         for path, text in texts.items():
             _write_new_file(path, text)
-            made.append(path)
+            new_folders.append(path)
     except BaseException:
-        for path in made:
+        for path in new_folders:
             path.unlink(missing_ok=True)
         raise
 

@@ -83,8 +83,8 @@ def names_places(cell: object) -> bool:
         answers = _parse_cell(cell)
     except WrongAnswer:
         return False
-    written = _read_written(cell) if isinstance(cell, str) else cell
-    return isinstance(written, Mapping | list) and all(start is not None for _, start in answers)
+    cell_value = _read_written(cell) if isinstance(cell, str) else cell
+    return isinstance(cell_value, Mapping | list) and all(start is not None for _, start in answers)
 
 
 def find_places(text: str, context: str) -> Iterator[Place]:
@@ -207,16 +207,16 @@ def right_places(value: str, text: str) -> str | None:
         return NO_ANSWER
     corrected = _read_written(value)
     named: dict[str, Any] = corrected if isinstance(corrected, dict) else {"text": value}
-    found, start, context = str(named.get("text", "")).strip(), named.get("start"), context_of(text)
-    place = _likeliest_place(found, context) if start is None else _nearest_place(found, context, start)
+    answer, start, context = str(named.get("text", "")).strip(), named.get("start"), context_of(text)
+    place = _likeliest_place(answer, context) if start is None else _nearest_place(answer, context, start)
     return None if place is None else write_places([place])
 
 
 def _nearest_place(text: str, context: str, start: int) -> Place | None:
     """Where a text stands in a context, of several places the one that begins nearest to `start`: O(context)."""
     behind, before = context.find(text, start), context.rfind(text, 0, max(0, start - 1) + len(text))
-    found = sorted((at for at in (before, behind) if at >= 0), key=lambda at: abs(at - start))
-    return Place(found[0], found[0] + len(text)) if text and found else None
+    places = sorted((at for at in (before, behind) if at >= 0), key=lambda at: abs(at - start))
+    return Place(places[0], places[0] + len(text)) if text and places else None
 
 
 def map_right_answer(change: Callable[[str], str], value: str) -> str:

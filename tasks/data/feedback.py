@@ -94,11 +94,11 @@ def accepted_answers(answers: pd.DataFrame, feedback: pd.DataFrame, clean: Calla
 
     audits = feedback[feedback["source"] == "audit"].sort_values(["time", "id"]).drop_duplicates("answer_id", keep="last")
     audited = answers.loc[answers["audit"], ["id", "prediction"]]
-    both = audited.merge(audits[["answer_id", "kind", "value"]], left_on="id", right_on="answer_id")
-    texts = [[key_text(text) for text in network_view(clean(both[name].tolist()))] for name in ("prediction", "value")]
+    joined = audited.merge(audits[["answer_id", "kind", "value"]], left_on="id", right_on="answer_id")
+    texts = [[key_text(text) for text in network_view(clean(joined[name].tolist()))] for name in ("prediction", "value")]
     same = [answer == text for answer, text in zip(*texts, strict=True)]
-    good = np.where(both["kind"] == "thumb", both["value"] == "up", same).astype(np.float64)
-    accepted: pd.Series = answers["id"].map(dict(zip(both["id"], good, strict=True))).astype(np.float64)
+    good = np.where(joined["kind"] == "thumb", joined["value"] == "up", same).astype(np.float64)
+    accepted: pd.Series = answers["id"].map(dict(zip(joined["id"], good, strict=True))).astype(np.float64)
     return accepted
 
 

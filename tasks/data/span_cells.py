@@ -72,14 +72,14 @@ def read_tagged_words(words: object, tags: object) -> tuple[str, str]:
         raise UnusableSpans(f"holds {len(marks):,} tags for {len(tokens):,} words")
     if isinstance(tags, str) and not all(_SIGNS_OF_LISTS.isdisjoint(str(mark)) for mark in marks):
         raise UnusableSpans("holds tags with commas, quotes or brackets in them: write tags with spaces between, or a list as JSON")
-    kept = [(str(word), str(mark)) for word, mark in zip(tokens, marks, strict=True) if str(word)]
-    text = " ".join(word for word, _ in kept)
+    word_marks = [(str(word), str(mark)) for word, mark in zip(tokens, marks, strict=True) if str(word)]
+    text = " ".join(word for word, _ in word_marks)
     starts, at = list[int](), 0
-    for word, _ in kept:
+    for word, _ in word_marks:
         starts.append(at)
         at += len(word) + 1
-    runs = _runs_of([mark for _, mark in kept])
-    return text, check_spans([(starts[first], starts[last] + len(kept[last][0]), label) for first, last, label in runs], text)
+    runs = _runs_of([mark for _, mark in word_marks])
+    return text, check_spans([(starts[first], starts[last] + len(word_marks[last][0]), label) for first, last, label in runs], text)
 
 
 def text_of_words(words: object) -> str:

@@ -22,12 +22,12 @@ def language_loss(question: MonitorQuestion, reference: Sample, window: Sample) 
     judge = accuracy_loss if reference.error is None else error_rise
     part = replace(question, alpha=question.alpha / len(names))
     findings = {name: judge(part, rows_in(reference, name), rows_in(window, name)) for name in names}
-    judged = [name for name in names if findings[name].judged]
-    if not judged:
+    judged_names = [name for name in names if findings[name].judged]
+    if not judged_names:
         return question.silent(f"fewer than {LEAST_LABELS} audited labels in each of {', '.join(names)}")
-    name = min(judged, key=lambda each: (findings[each].p, -findings[each].effect, each))
-    found = findings[name]
-    return replace(found, p=min(1.0, found.p * len(names)), alpha=question.alpha, note=f"{name}: {found.note}")
+    name = min(judged_names, key=lambda each: (findings[each].p, -findings[each].effect, each))
+    finding = findings[name]
+    return replace(finding, p=min(1.0, finding.p * len(names)), alpha=question.alpha, note=f"{name}: {finding.note}")
 
 
 def judged_languages(reference: Sample) -> tuple[str, ...]:

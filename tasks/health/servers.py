@@ -130,9 +130,11 @@ def _mlflow_server(uri: str) -> Iterator[HealthCheck]:
             "mlflow", "fail", f"{address} answers {_failure_text(answer)}", "see the server's log: its database may be away"
         )
     else:
-        theirs = fetch(f"{uri}/version", headers=mlflow_headers()).text.strip()
-        if theirs[:1].isdigit() and theirs != own:
-            yield HealthCheck("mlflow", "warn", f"{address} is {theirs}, this is {own}", "use the same version on both sides")
+        server_version = fetch(f"{uri}/version", headers=mlflow_headers()).text.strip()
+        if server_version[:1].isdigit() and server_version != own:
+            yield HealthCheck(
+                "mlflow", "warn", f"{address} is {server_version}, this is {own}", "use the same version on both sides"
+            )
         else:
             yield HealthCheck("mlflow", "ok", f"{address}, {own}")
     yield from _check_clock("mlflow clock", healthy.time)

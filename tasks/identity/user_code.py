@@ -22,14 +22,14 @@ def function_place(function: str) -> tuple[Path, Path]:
 def function_files(function: str) -> list[Path]:
     """The files whose change can change what a function gives, in order; those alone that are there."""
     first, root = function_place(function)
-    waiting, found = [first], set[Path]()
-    while waiting and len(found) < MOST_FILES:
+    waiting, files = [first], set[Path]()
+    while waiting and len(files) < MOST_FILES:
         file = waiting.pop()
-        if file in found or not file.is_file():
+        if file in files or not file.is_file():
             continue
-        found.add(file)
+        files.add(file)
         waiting += _imported_files(file, root)
-    return sorted(found)
+    return sorted(files)
 
 
 def _imported_files(file: Path, root: Path) -> Iterator[Path]:

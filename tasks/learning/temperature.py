@@ -63,7 +63,7 @@ def highest_temperature(
     draw = np.maximum(logs[common] - logs[others], np.finfo(np.float64).tiny)
     last = 1 + np.sort(((values[:, others] - values[:, [common]]) / draw).max(axis=1))[::-1]
     needed = int(np.ceil(SELDOM * (len(codes) - np.bincount(codes).max())))
-    found = 1 + WITHIN * (min(float(last[max(needed, 1) - 1]), LIMIT) - 1)
-    if found <= 1 or hardly_varies(calibrate_logits(values, found, shares).argmax(1).tolist(), codes.tolist()):
+    highest = 1 + WITHIN * (min(float(last[max(needed, 1) - 1]), LIMIT) - 1)
+    if highest <= 1 or hardly_varies(calibrate_logits(values, highest, shares).argmax(1).tolist(), codes.tolist()):
         return None
-    return found
+    return highest

@@ -55,13 +55,13 @@ class JudgeClient:
         body = self._body(pair)
         file = self.folder / f"{self._key(body)}.json"
         try:
-            kept = str(json.loads(file.read_text())["preferred"])
+            stored_preference = str(json.loads(file.read_text())["preferred"])
         except (OSError, ValueError, KeyError):
             preference = read_preference(self._ask(body))
-            kept = preference or UNREADABLE
+            stored_preference = preference or UNREADABLE
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(file, {"preferred": kept})
-        return read_preference(kept)
+            write_json(file, {"preferred": stored_preference})
+        return read_preference(stored_preference)
 
     def _body(self, pair: AnswerPair) -> bytes:
         settings = self.settings

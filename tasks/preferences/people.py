@@ -39,10 +39,10 @@ def read_judgements(source: str, setting: str, *, may_be_open: bool = False) -> 
             f"{setting} {source}: cannot be read ({type(error).__name__}): name a file of JSON lines in UTF-8"
         ) from None
     read = [_read_line(line, f"{setting} {source} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
-    judged = {frozenset((each.pair, each.pair.turned)): each for each in read if each is not None and each.pair.a != each.pair.b}
-    if not judged and not may_be_open:
+    by_pair = {frozenset((each.pair, each.pair.turned)): each for each in read if each is not None and each.pair.a != each.pair.b}
+    if not by_pair and not may_be_open:
         raise InputError(f'{setting} {source}: no line has a judgement: write a, b or tie into "preferred"')
-    return list(judged.values())
+    return list(by_pair.values())
 
 
 def _lines_of(path: Path) -> list[str]:
@@ -90,6 +90,6 @@ def human_preferences(pairs: Sequence[AnswerPair], judged: Sequence[HumanJudgeme
 def pairs_to_judge(pairs: Sequence[AnswerPair], seed: int) -> str:
     """JSON lines for people to fill in: which model an answer is of cannot be seen, as the order is drawn for each pair."""
     draw = random.Random(seed)
-    shown = [pair if draw.random() < 0.5 else pair.turned for pair in pairs if pair.a != pair.b]
-    rows = [{"prompt": pair.prompt, "a": pair.a, "b": pair.b, "preferred": ""} for pair in shown]
+    drawn_pairs = [pair if draw.random() < 0.5 else pair.turned for pair in pairs if pair.a != pair.b]
+    rows = [{"prompt": pair.prompt, "a": pair.a, "b": pair.b, "preferred": ""} for pair in drawn_pairs]
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -104,9 +104,9 @@ def load_span_network(path: Path) -> nn.Module:
         ) -> dict[str, torch.Tensor]:
             segments = {"token_type_ids": token_type_ids.clamp(max=self.segments - 1)} if self.segments > 1 else {}
             outputs = self.network(input_ids=input_ids, attention_mask=attention_mask, **segments)
-            both = torch.stack([outputs.start_logits, outputs.end_logits], dim=-1).float()
-            spans = both.masked_fill(context_mask.unsqueeze(-1) == 0, -torch.inf)
-            return {"logits": torch.cat([both[:, :1], spans], dim=1)}
+            edge_logits = torch.stack([outputs.start_logits, outputs.end_logits], dim=-1).float()
+            spans = edge_logits.masked_fill(context_mask.unsqueeze(-1) == 0, -torch.inf)
+            return {"logits": torch.cat([edge_logits[:, :1], spans], dim=1)}
 
     return OwnSpans()
 
@@ -127,8 +127,8 @@ def span_loss(
     """
     from torch.nn.functional import cross_entropy
 
-    both = outputs["logits"].transpose(1, 2).flatten(0, 1)  # (batch, 2, places) -> (2 batch, places)
-    summed = cross_entropy(both, labels.flatten(), reduction="sum")
+    edge_logits = outputs["logits"].transpose(1, 2).flatten(0, 1)  # (batch, 2, places) -> (2 batch, places)
+    summed = cross_entropy(edge_logits, labels.flatten(), reduction="sum")
     return summed / (labels.numel() if num_items_in_batch is None else num_items_in_batch)
 
 

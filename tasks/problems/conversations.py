@@ -100,11 +100,11 @@ def _marked_spans(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], pro
         return ()
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    written, places = render_jinja_template(
+    rendered, places = render_jinja_template(
         conversations=[[turn._asdict() for turn in turns]], chat_template=template, return_assistant_tokens_mask=True,
         add_generation_prompt=True, **tokenizer.special_tokens_map,
     )  # fmt: skip
-    return tuple((start, end) for start, end in places[0]) if written[0] == prompt else ()
+    return tuple((start, end) for start, end in places[0]) if rendered[0] == prompt else ()
 
 
 def turn_end(tokenizer: PreTrainedTokenizerBase) -> int | None:

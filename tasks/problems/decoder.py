@@ -76,9 +76,11 @@ def generate_answers(network: Network, prompts: Sequence[str], writing: Writing,
             texts = list(prompts[start : start + size])
             ids = _prompt_ids(network, texts, max(1, most - new_tokens))
             batch = tokenizer.pad({"input_ids": ids}, return_tensors="pt")
-            given = batch["input_ids"].shape[1]
-            generated = _generate_tokens(model, tokenizer, batch, new_tokens, generation_settings(writing.decoding, given, texts))
-            answers += tokenizer.batch_decode(generated[:, given:], skip_special_tokens=True)
+            prompt_tokens = batch["input_ids"].shape[1]
+            generated = _generate_tokens(
+                model, tokenizer, batch, new_tokens, generation_settings(writing.decoding, prompt_tokens, texts)
+            )
+            answers += tokenizer.batch_decode(generated[:, prompt_tokens:], skip_special_tokens=True)
     finally:
         tokenizer.padding_side = side
     return [answer.strip() for answer in answers]

@@ -24,8 +24,8 @@ def language_marks(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
     """Code -> token of each language that a tokenizer marks: from its own table, or else from its special tokens."""
     unknown, table = tokenizer.unk_token_id, getattr(tokenizer, "lang_code_to_id", None)
     if not table:
-        found = [(token, _TOKEN.fullmatch(token)) for token in tokenizer.all_special_tokens]
-        table = {match[1] or match[2]: tokenizer.convert_tokens_to_ids(token) for token, match in found if match}
+        matched_tokens = [(token, _TOKEN.fullmatch(token)) for token in tokenizer.all_special_tokens]
+        table = {match[1] or match[2]: tokenizer.convert_tokens_to_ids(token) for token, match in matched_tokens if match}
     return {code: int(token) for code, token in table.items() if token not in (None, unknown)}
 
 

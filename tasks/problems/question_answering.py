@@ -174,11 +174,11 @@ class QuestionAnswering(Encoder):
         answers = self.answer_texts(network, texts, Writing(0), how.evaluation.batch_size, how.autocast)
         predictions = [answer.prediction for answer in answers]
         accepted = [answer_texts(target, text) for target, text in zip(rows["target"], texts, strict=True)]
-        said = ["".join(answer_texts(prediction, text)) for prediction, text in zip(predictions, texts, strict=True)]
-        exact, f1 = row_scores(said, accepted)
+        answer_strings = ["".join(answer_texts(prediction, text)) for prediction, text in zip(predictions, texts, strict=True)]
+        exact, f1 = row_scores(answer_strings, accepted)
         confidences = np.array([answer.score for answer in answers], dtype=np.float64)
         frame = rows[stored_columns(rows)].assign(prediction=predictions, f1=f1, exact_match=exact, confidence=confidences)
-        return ScoredRows(frame, metrics.answer_metrics(said, accepted))
+        return ScoredRows(frame, metrics.answer_metrics(answer_strings, accepted))
 
     def difference_scale(self, targets: Sequence[str]) -> DifferenceScale:
         return DifferenceScale(largest=1.0)

@@ -104,10 +104,10 @@ def encode_pairs(tokenizer: PairedTokenizer, rows: pd.DataFrame, max_length: int
     if not len(rows):
         return []
     sources = tokenizer.source(rows["text"].tolist(), truncation=True, max_length=max_length)["input_ids"]
-    written = tokenizer.target(
+    target_tokens = tokenizer.target(
         text_target=rows["target"].tolist(), truncation=True, max_length=max_length, add_special_tokens=not tokenizer.marked
     )["input_ids"]
-    targets = [[*tokenizer.first, *target][:max_length] for target in written]
+    targets = [[*tokenizer.first, *target][:max_length] for target in target_tokens]
     return [
         {"input_ids": source, "labels": _with_end_token(target, tokenizer.eos_token_id, max_length)}
         for source, target in zip(sources, targets, strict=True)
@@ -151,13 +151,13 @@ def write_targets(network: Network, texts: Sequence[str], writing: Writing, batc
     from tasks.problems.decoding import generation_settings, rows_at_once
 
     tokenizer, most = network.tokenizer, network.spec.max_length
-    size, given = rows_at_once(writing.decoding, batch_size), 1 + len(tokenizer.first)
+    size, start_tokens = rows_at_once(writing.decoding, batch_size), 1 + len(tokenizer.first)
     answers: list[str] = []
     for begin in range(0, len(texts), size):
         part = list(texts[begin : begin + size])
         batch = tokenizer.source(part, return_tensors="pt", padding=True, truncation=True, max_length=most)
         new_tokens = min(writing.new_tokens + len(tokenizer.first), most)
-        generated = _generate_tokens(network, batch, new_tokens, generation_settings(writing.decoding, given, part))
+        generated = _generate_tokens(network, batch, new_tokens, generation_settings(writing.decoding, start_tokens, part))
         answers += tokenizer.target.batch_decode(generated[:, 1:], skip_special_tokens=True)
     return [answer.strip() for answer in answers]
 

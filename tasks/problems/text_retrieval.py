@@ -75,8 +75,8 @@ class TextRetrieval(VectorEncoder):
         pairs = vectors_of(network, self.network_inputs(rows["text"].tolist()), how)
         predictions = [answer.prediction for answer in self.read_logits(network.spec, pairs)]
         search = _search(rows, network.spec)
-        found = vectors_of(network, search.candidates, how)
-        ranks, before = first_right_ranks(pairs[::2], found, search.right, search.left_out)
+        candidate_vectors = vectors_of(network, search.candidates, how)
+        ranks, before = first_right_ranks(pairs[::2], candidate_vectors, search.right, search.left_out)
         ids = _ids_of(search.candidates, rows)
         frame = rows[stored_columns(rows)].assign(
             prediction=predictions,

@@ -129,8 +129,12 @@ class TokenClassification(Encoder):
 
     def fit_lexical(self, train: pd.DataFrame, test: pd.DataFrame) -> tuple[ScoredBaseline, ...]:
         known = train["text"].tolist(), train["target"].tolist()
-        asked, targets = test["text"].tolist(), test["target"].tolist()
-        rules = (baselines.nothing(len(test)), baselines.dictionary(*known, asked), baselines.words_in_context(*known, asked))
+        test_texts, targets = test["text"].tolist(), test["target"].tolist()
+        rules = (
+            baselines.nothing(len(test)),
+            baselines.dictionary(*known, test_texts),
+            baselines.words_in_context(*known, test_texts),
+        )
         return tuple(
             ScoredBaseline(
                 rule.name,

@@ -72,13 +72,13 @@ def _shown_input(text: str) -> Markup:
     turns = turns_of(text)
     older = len(turns) - MOST_TURNS
     rows = [f"older turns: {formats.format_count(older)}"] if older > 0 else []
-    shown = [
+    shown_parts = [
         Markup('<span class="turn"><b>{}</b><bdi>{}</bdi></span>').format(
             turn.role, without_credentials(formats.clip_text(turn.content, LONGEST_TURN))
         )
         for turn in turns[-MOST_TURNS:]
     ]
-    return Markup("").join([*(Markup('<span class="soft">{}</span>').format(row) for row in rows), *shown])
+    return Markup("").join([*(Markup('<span class="soft">{}</span>').format(row) for row in rows), *shown_parts])
 
 
 def _breakable(name: str) -> Markup:

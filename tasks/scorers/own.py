@@ -40,9 +40,9 @@ def run_scorer(setting: str, scorer: Scorer, rows: ScoredTexts) -> list[float]:
     """A finite number a row; InputError, with setting and function, for anything else and for whatever it raises."""
     place = f"{setting} ({scorer.function})"
     function = _load_function(place, scorer.function)
-    asked = (list(rows.predictions), list(rows.targets), list(rows.inputs))
+    arguments = (list(rows.predictions), list(rows.targets), list(rows.inputs))
     try:
-        scores = list(function(*asked[: _inputs_read(function)]))
+        scores = list(function(*arguments[: _inputs_read(function)]))
     except Exception as error:
         raise InputError(f"{place}: raises {type(error).__name__}{_line_of(error, scorer.function)}: correct it") from error
     if len(scores) != len(rows.predictions):

@@ -136,8 +136,8 @@ class PackagedModel:
             entities = [json.loads(answer.raw or "[]") for answer in answers]
             return pd.DataFrame({"entities": entities, "score": [answer.score for answer in answers]})
         if facts.has_labels:
-            named = {"label": predictions} if facts.has_classes else {"labels": [list(labels_of(each)) for each in predictions]}
-            return pd.DataFrame({**named, "score": [answer.score for answer in answers]})
+            columns = {"label": predictions} if facts.has_classes else {"labels": [list(labels_of(each)) for each in predictions]}
+            return pd.DataFrame({**columns, "score": [answer.score for answer in answers]})
         if facts.is_number:
             return pd.DataFrame({"number": [float(prediction) for prediction in predictions]})
         return pd.DataFrame({"text": predictions})

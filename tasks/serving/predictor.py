@@ -75,8 +75,8 @@ class ReadyModel:
         else:
             writing, how = self.kept.preparation.writing, autocast(self.how)
             answers = problem.answer_texts(network, ready, writing, len(ready), how)
-        told = [self.kept.for_caller(*pair) for pair in zip(ready, answers, strict=True)]
-        return [Prediction(text, said.prediction, said.score, said.raw) for text, said in zip(ready, told, strict=True)]
+        caller_answers = [self.kept.for_caller(*pair) for pair in zip(ready, answers, strict=True)]
+        return [Prediction(text, said.prediction, said.score, said.raw) for text, said in zip(ready, caller_answers, strict=True)]
 
     def vectors(self, ready: list[str]) -> tuple[npt.NDArray[np.float32], list[int]]:
         """The vectors (n, width) of prepared texts, where its problem gives vectors, and how many tokens each has."""

@@ -93,9 +93,9 @@ def sent_once() -> Iterator[None]:
 def check_address(uri: str) -> None:
     """InputError for an address that is neither a server's nor a database's: MLflow takes some for a folder, and finds nothing."""
     if not ADDRESS.match(uri):
-        shown = without_credentials(uri) if "://" in uri or "@" not in uri else f"{MASK}@{uri.rpartition('@')[2]}"
+        shown_uri = without_credentials(uri) if "://" in uri or "@" not in uri else f"{MASK}@{uri.rpartition('@')[2]}"
         raise InputError(
-            f"MLFLOW_TRACKING_URI={shown} is no address of an MLflow: write http(s)://HOST, sqlite:///FILE or "
+            f"MLFLOW_TRACKING_URI={shown_uri} is no address of an MLflow: write http(s)://HOST, sqlite:///FILE or "
             "postgresql+psycopg2://HOST/DATABASE, or unset it to use the database in this home"
         )
 

@@ -49,8 +49,8 @@ class Runs(Connection):
 
     def deleted_experiment(self, name: str) -> str | None:
         """The id of an experiment that was deleted and can be restored; None where it was not."""
-        found = self.attempt(f"finding experiment {name}", lambda: self.client.get_experiment_by_name(name))
-        return str(found.experiment_id) if found is not None and found.lifecycle_stage == "deleted" else None
+        experiment = self.attempt(f"finding experiment {name}", lambda: self.client.get_experiment_by_name(name))
+        return str(experiment.experiment_id) if experiment is not None and experiment.lifecycle_stage == "deleted" else None
 
     def find_run(self, experiment: str, train_key: str) -> str | None:
         """The one run of a train-key, if it was ever opened."""

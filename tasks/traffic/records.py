@@ -118,8 +118,8 @@ def decode_records(content: bytes) -> JournalRecords:
 
     end = content.rfind(b"\n") + 1
     lines, unfinished = content[:end], content[end : end + len(_BEGINNING)]
-    both = pa.concat_tables([_line_schema().empty_table(), *_parse_readable(lines.splitlines(keepends=True))])
-    tables = {kind: _rows_of_kind(both, kind) for kind in KINDS}
+    lines_table = pa.concat_tables([_line_schema().empty_table(), *_parse_readable(lines.splitlines(keepends=True))])
+    tables = {kind: _rows_of_kind(lines_table, kind) for kind in KINDS}
     missing = lines.count(b"\n") - sum(table.num_rows for table in tables.values())
     return JournalRecords(tables, max(0, missing) + (not _BEGINNING.startswith(unfinished)))
 

@@ -196,11 +196,11 @@ class Traffic:
         """Count all that no disk has taken whole as lost, and say how many that are, whatever was said before."""
         with self._lock:
             refused = self._unwritten.tobytes().count(b"\n")
-            lost = refused + len(self._waiting)
+            lost_count = refused + len(self._waiting)
             self._written += self._unwritten_records - refused
             self._waiting, self._unwritten_records, self._said = [], 0, -SAY_SECONDS
         self._unwritten = memoryview(b"")
-        self._count_lost(lost, "the disk did not take the last ones before the end")
+        self._count_lost(lost_count, "the disk did not take the last ones before the end")
 
     def _close_journal_if_due(self, now: float) -> None:
         """Finish a journal that is old or large enough; while its store is away only a large one, or there would be thousands."""

@@ -153,7 +153,7 @@ def _distinct_targets(batch: pa.RecordBatch) -> set[str]:
 def _refuse_personal_labels(labels: set[str], redactor: Redactor) -> None:
     """Labels are answers: they are kept and served as they are, so none may be an address or a number of a person."""
     before = redactor.counts.copy()
-    personal = sum(found != label for label, found in zip(labels, redactor.redact_each([*labels]), strict=True))
+    personal = sum(clean_label != label for label, clean_label in zip(labels, redactor.redact_each([*labels]), strict=True))
     if personal:
         kinds = ", ".join(sorted(redactor.counts - before)) or "more than can be searched"
         raise InputError(

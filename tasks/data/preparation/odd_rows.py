@@ -87,11 +87,11 @@ def _shared_contexts(train: pd.DataFrame, test: pd.DataFrame, data: Data) -> str
 
 
 def _parted_queries(train: pd.DataFrame, test: pd.DataFrame, data: Data) -> str:
-    known, asked = ({key_text(split_parts(text)[0]) for text in rows["text"]} for rows in (train, test))
-    if not (both := len(known & asked)):
+    known, tested = ({key_text(split_parts(text)[0]) for text in rows["text"]} for rows in (train, test))
+    if not (shared_count := len(known & tested)):
         return ""
     remedy = "keep the rows of a query in one group, or drop data.group, and each query is one"
     return (
-        f"{both:,} of {len(asked):,} test queries have rows that are trained on too, so their scores say little of new ones: "
-        f"{OTHERS_IN_TEST if data.split.by == 'given' else remedy}"
+        f"{shared_count:,} of {len(tested):,} test queries have rows that are trained on too, so their scores say little of new "
+        f"ones: {OTHERS_IN_TEST if data.split.by == 'given' else remedy}"
     )

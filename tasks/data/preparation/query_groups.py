@@ -25,8 +25,8 @@ def group_by_query(rows: pa.RecordBatch, redactor: Redactor | None) -> pa.Record
 
     queries = [None if text is None else normalise_text(split_parts(text)[0]) for text in rows.column("text").to_pylist()]
     distinct = [query for query in dict.fromkeys(queries) if query is not None]
-    kept = redactor.redact_each(distinct) if redactor else distinct
-    groups: dict[str | None, str | None] = {query: _hash_of(text) for query, text in zip(distinct, kept, strict=True)}
+    clean_queries = redactor.redact_each(distinct) if redactor else distinct
+    groups: dict[str | None, str | None] = {query: _hash_of(text) for query, text in zip(distinct, clean_queries, strict=True)}
     column = pa.array([groups.get(query) for query in queries], type=pa.string())
     return rows.set_column(rows.schema.get_field_index("group"), "group", column)
 

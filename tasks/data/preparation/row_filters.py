@@ -113,10 +113,10 @@ class _Likeness:
 def _likeness(marks: Marks, alive: Indices, i: Indices, j: Indices) -> _Likeness:
     place = np.full(len(marks.target), -1, dtype=np.int64)
     place[alive] = np.arange(len(alive))
-    rows, held = marks.exchanges.earlier_exchanges()
+    rows, earlier_keys = marks.exchanges.earlier_exchanges()
     there = place[rows] >= 0
     same_text = first_of_each(marks.text[alive, 0], marks.text[alive, 1])
-    return _Likeness(i, j, same_text, marks.exchanges.own[alive], place[rows[there]], held[there])
+    return _Likeness(i, j, same_text, marks.exchanges.own[alive], place[rows[there]], earlier_keys[there])
 
 
 def _neighbours_across_splits(like: _Likeness, where: NDArray[np.int8], fates: NDArray[np.uint8], upper: int) -> _Neighbours:

@@ -159,10 +159,10 @@ class _PreparationPass:
         self.marks.unusable |= {first + place: reason for place, reason in unusable.items()}
         self.marks.target[first:last] = text_keys(network_view(answers))[:, 0]
         for name in (name for name in batch.column_names if name.startswith("slice_")):
-            named = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
+            slice_names = [value or NOT_NAMED for value in self._redact_distinct(batch.column(name).to_pylist())]
             if self.languages is not None and name == self.languages.column:
-                named = [value if value in self.languages.codes else OTHER for value in named]
-            out[name] = named
+                slice_names = [value if value in self.languages.codes else OTHER for value in slice_names]
+            out[name] = slice_names
         if self.costly:
             self._quarantine_costly(first, plain, batch)
         for name, values in out.items():
@@ -220,8 +220,8 @@ class _PreparationPass:
             0 if g is None else k for g, k in zip(groups, text_keys([g or "" for g in groups])[:, 0] | np.uint64(1), strict=True)
         ]
         marks.given[rows] = [NOT_GIVEN if name is None else SPLITS.index(name) for name in splits]
-        said = [spoken_text(text) if self.facts.reads_messages else text for text in read]
-        tokens, compared = ([words(text) for text in said] for words in (shingle_words, compared_words))
+        spoken_texts = [spoken_text(text) if self.facts.reads_messages else text for text in read]
+        tokens, compared = ([words(text) for text in spoken_texts] for words in (shingle_words, compared_words))
         marks.signatures[rows] = signatures_of_words([row or [text] for row, text in zip(compared, read, strict=True)])
         marks.words.update(chain.from_iterable(tokens))
         if len(marks.words) > _MOST_WORDS:

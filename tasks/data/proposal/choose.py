@@ -133,13 +133,13 @@ def _choose_for_roles(columns: Sequence[ColumnFacts], candidate: ProblemCandidat
         picked |= _pair_of_texts(columns, picked, roles[0])
     names = {column.name for column in picked.values()}
     others = {
-        role.setting: found
+        role.setting: rivals
         for role, scores in zip(roles, ranked, strict=True)
-        if (found := _nearly_as_good(scores, picked[role.setting], names))
+        if (rivals := _nearly_as_good(scores, picked[role.setting], names))
     }
-    seen = [f"`{shown_name(picked[role.setting].name)}` holds {role.describe(picked[role.setting])}" for role in roles]
+    sentences = [f"`{shown_name(picked[role.setting].name)}` holds {role.describe(picked[role.setting])}" for role in roles]
     in_order = {name: picked[name] for name in Data.model_fields if name in picked}
-    return ProblemChoice(candidate, in_order, others, best[0], ", ".join(seen))
+    return ProblemChoice(candidate, in_order, others, best[0], ", ".join(sentences))
 
 
 def _choose_conversations(columns: Sequence[ColumnFacts], candidate: ProblemCandidate) -> ProblemChoice | None:

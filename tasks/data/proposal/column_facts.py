@@ -99,7 +99,7 @@ def describe_columns(sample: RowSample) -> tuple[ColumnFacts, ...]:
 def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
     cells = chunk.columns[name]
     structured = any(_is_structured(cell) for cell in cells)
-    written = [cell for cell in cells if cell is not None and cell != ""][: 2 * LOOKED_AT : 2]
+    filled_cells = [cell for cell in cells if cell is not None and cell != ""][: 2 * LOOKED_AT : 2]
     texts = [None if _is_structured(cell) else cell_text(cell, chunk, name, i) for i, cell in enumerate(cells)]
     filled = [text for text in texts if text is not None and text.strip()]
     counts = Counter(canonical_label(text) if len(text) <= _LONGEST_LABEL else text for text in filled)
@@ -131,7 +131,7 @@ def _describe_column(name: str, chunk: Chunk) -> ColumnFacts:
         names_itself=name.strip() in counts,
         label_sets=describe_sets(cells),
         conversations=share_of_conversations(cells[:: max(1, len(cells) // LOOKED_AT)]),
-        answers=sum(map(names_places, written)) / max(1, len(written)),
+        answers=sum(map(names_places, filled_cells)) / max(1, len(filled_cells)),
         spans=describe_spans(cells),
     )
 
@@ -190,14 +190,14 @@ def _form_of_times(name: str, texts: Sequence[str | None], chunk: Chunk) -> Lite
     filled = [text for text in texts if text is not None]
     if not filled or max(map(len, filled)) > _LONGEST_TIME:
         return "none"
-    named = match_name(name, TIMES) > 0
+    has_time_name = match_name(name, TIMES) > 0
     first = filled[:200]
-    if named or all(map(_FULL_DATE.match, first)):
+    if has_time_name or all(map(_FULL_DATE.match, first)):
         try:
             read_times([*first], chunk, name)
             read_times(list(texts), chunk, name)
             return "all"
         except InputError:
             pass
-    seconds = named and all(text.isdigit() and len(text) in (10, 13) for text in first)
+    seconds = has_time_name and all(text.isdigit() and len(text) in (10, 13) for text in first)
     return "foreign" if seconds or all(map(_FOREIGN_TIME.fullmatch, first)) else "none"

@@ -38,16 +38,16 @@ def fits_id(column: ColumnFacts) -> float:
         return 0.0
     if column.consecutive and match_name(column.name, _INDEX_NAMES):
         return 0.0
-    named = match_name(column.name, _ID_NAMES)
+    name_score = match_name(column.name, _ID_NAMES)
     is_code = column.numeric < 1 and column.prose == 0 and column.wordy < 1
-    return max(named, 0.8 if is_id_name(column.name) else 0.0, 0.3 if is_code else 0.0)
+    return max(name_score, 0.8 if is_id_name(column.name) else 0.0, 0.3 if is_code else 0.0)
 
 
 def fits_group(column: ColumnFacts) -> float:
     """Names or numbers of persons or threads that repeat: at least ten, none with more than a fifth of the rows."""
     parts = _without_naming_words(column.name)
-    named = match_name(parts, _GROUP_NAMES)
-    return named if named >= 0.8 and shares_values(column) and column.filled >= 0.9 and column.longest <= 100 else 0.0
+    name_score = match_name(parts, _GROUP_NAMES)
+    return name_score if name_score >= 0.8 and shares_values(column) and column.filled >= 0.9 and column.longest <= 100 else 0.0
 
 
 def shares_values(column: ColumnFacts) -> bool:

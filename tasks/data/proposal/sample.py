@@ -104,8 +104,8 @@ def _read_part(file: File, most_rows: int) -> tuple[dict[str, list[object]], boo
         for chunk in chunks:
             size = len(next(iter(chunk.columns.values()), ()))
             for name in {**columns, **chunk.columns}:  # an object of JSON may have columns that none before had
-                held = columns.setdefault(name, [None] * rows)
-                held += chunk.columns.get(name) or [None] * size
+                column_cells = columns.setdefault(name, [None] * rows)
+                column_cells += chunk.columns.get(name) or [None] * size
             rows += size
             budget.spend(chunk)
             if budget.is_spent:

@@ -75,8 +75,10 @@ def check_present(present: Iterable[str], required: Sequence[str], path: str, hi
             listed = ", ".join(f"`{shown_name(str(each))}`" for each in (sorted(names) if isinstance(present, set) else names))[
                 :500
             ]
-            meant = meant_column(name, names)
-            raise InputError(f"{path}: {problem} `{name}`; its columns are {listed}: {meant}correct the names under data{hint}")
+            suggestion = meant_column(name, names)
+            raise InputError(
+                f"{path}: {problem} `{name}`; its columns are {listed}: {suggestion}correct the names under data{hint}"
+            )
 
 
 def meant_column(name: str, columns: Sequence[str]) -> str:

@@ -94,8 +94,8 @@ def _check_digits(error: Exception, where: str) -> None:
 
 def nested_hint(record: Mapping[str, object]) -> str:
     """What to do where the only row of a file holds a list of objects, which may be the rows; empty where it holds none."""
-    held = [name for name, value in record.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
-    return f"; `{shown_name(held[0])}` holds a list of objects: {NESTED}" if held else ""
+    list_columns = [name for name, value in record.items() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return f"; `{shown_name(list_columns[0])}` holds a list of objects: {NESTED}" if list_columns else ""
 
 
 class _TextWindow:

@@ -201,9 +201,9 @@ def check_columns(source: OpenTable, columns: tuple[str, ...]) -> None:
     there = source.table.c.keys()
     if missing := [name for name in columns if name not in there]:
         listed = ", ".join(f"`{name}`" for name in there)[:500]
-        meant = meant_column(missing[0], list(there))
+        suggestion = meant_column(missing[0], list(there))
         raise InputError(
-            f"{source.shown}: has no column `{missing[0]}`; its columns are {listed}: {meant}correct the names under data"
+            f"{source.shown}: has no column `{missing[0]}`; its columns are {listed}: {suggestion}correct the names under data"
         )
 
 

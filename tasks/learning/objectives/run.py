@@ -105,14 +105,14 @@ def _fit_and_refit(job: TrainingJob, run: Path) -> TrainingResult:
     search = _fit_with_restart(job, run / SEARCH)
     job.listener.notice(f"validation rows were answered best after epoch {search.epoch}: training on all rows for as long")
     earlier = EarlierFits(search.history, search.steps, search.seconds, search.restart)
-    both = replace(
+    refit_job = replace(
         job,
         last_epoch=search.epoch,
         calibration=AnswerCalibration(search.temperature, tuple(search.thresholds)),
         learning_rate=search.learning_rate,
         earlier=earlier,
     )
-    trained = _fit_with_restart(both.of(pd.concat([rows, held_out], ignore_index=True), held_out[:0]), run)
+    trained = _fit_with_restart(refit_job.of(pd.concat([rows, held_out], ignore_index=True), held_out[:0]), run)
     shutil.rmtree(run / SEARCH)
     return trained
 

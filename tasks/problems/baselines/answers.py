@@ -49,13 +49,13 @@ class KnownAnswers:
     def of(cls, texts: Sequence[str], targets: Sequence[str]) -> KnownAnswers:
         """Those of inputs with targets in the form of tasks/data/answers.py."""
         accepted = [list(dict.fromkeys(answer_texts(target, text))) for target, text in zip(targets, texts, strict=True)]
-        every, asked, by_question = Counter[str](), Counter[str](), dict[str, Counter[str]]()
+        every, question_counts, by_question = Counter[str](), Counter[str](), dict[str, Counter[str]]()
         for text, answers in zip(texts, accepted, strict=True):
             question = _question_key(text)
-            asked[question] += 1
+            question_counts[question] += 1
             every.update(answers)
             by_question.setdefault(question, Counter()).update(answers)
-        return cls(list(texts), accepted, every, by_question, asked)
+        return cls(list(texts), accepted, every, by_question, question_counts)
 
 
 def all_baselines(known: KnownAnswers, texts: Sequence[str]) -> tuple[AnswerBaseline, ...]:
@@ -91,8 +91,8 @@ def beside_the_question(known: KnownAnswers) -> Callable[[str], str]:
     few = np.linspace(0, len(known.texts) - 1, min(len(known.texts), FITTED)).astype(int).tolist()
     tried = [_overlap_answer(known.texts[row], common) for row in few]
     accepted = [known.accepted[row] for row in few]
-    answered = [answer_scores(answer, texts)[1] for (answer, _), texts in zip(tried, accepted, strict=True)]
-    least = fit_threshold([share for _, share in tried], answered, [float(not texts) for texts in accepted])
+    answer_f1 = [answer_scores(answer, texts)[1] for (answer, _), texts in zip(tried, accepted, strict=True)]
+    least = fit_threshold([share for _, share in tried], answer_f1, [float(not texts) for texts in accepted])
 
     def answer(text: str) -> str:
         chosen, share = _overlap_answer(text, common)
@@ -136,24 +136,24 @@ def _longest_match(answers: dict[Words, int], context: str) -> str:
     tokens = list(_TOKEN.finditer(context))
     words = tuple(token.group() for token in tokens)
     for size in sorted({len(answer) for answer in answers if answer}, reverse=True):
-        found = [(-answers[words[at : at + size]], at) for at in range(len(words) - size + 1) if words[at : at + size] in answers]
-        if found:
-            at = min(found)[1]
+        matches = [(-answers[words[at : at + size]], at) for at in range(len(words) - size + 1) if words[at : at + size] in answers]
+        if matches:
+            at = min(matches)[1]
             return context[tokens[at].start() : tokens[at + size - 1].end()]
     return ""
 
 
 def _overlap_answer(text: str, common: frozenset[str]) -> tuple[str, float]:
     """The answer of `beside_the_question`, and the share of the question's words that its sentence has."""
-    asked = {*_words(question_of(text))} - common
+    question_words = {*_words(question_of(text))} - common
     context = context_of(text)
     sentences = [match.group() for match in _SENTENCE.finditer(context)] or [context]
-    shares = [len(asked & {*_words(sentence)}) / max(1, len(asked)) for sentence in sentences]
+    shares = [len(question_words & {*_words(sentence)}) / max(1, len(question_words)) for sentence in sentences]
     best = int(np.argmax(shares))
     runs: list[list[re.Match[str]]] = [[]]
     for token in _TOKEN.finditer(sentences[best]):
         word = token.group().casefold()
-        if word in common or word in asked or not word[0].isalnum():
+        if word in common or word in question_words or not word[0].isalnum():
             runs.append([])
         else:
             runs[-1].append(token)

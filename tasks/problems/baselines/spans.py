@@ -82,14 +82,14 @@ def words_in_context(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(features, tags)
-    asked = [words_of(text) for text in test_texts]
-    likely = np.full((sum(len(tokens) for tokens, _ in asked), tag_count(len(labels))), -50.0)
+    test_words = [words_of(text) for text in test_texts]
+    likely = np.full((sum(len(tokens) for tokens, _ in test_words), tag_count(len(labels))), -50.0)
     if len(likely):
-        scores = model.decision_function(hasher.transform(feature for tokens, _ in asked for feature in word_features(tokens)))
+        scores = model.decision_function(hasher.transform(feature for tokens, _ in test_words for feature in word_features(tokens)))
         scores = np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
         likely[:, model.classes_] = -np.logaddexp(0.0, -scores)
     predictions, at = [], 0
-    for text, (tokens, places) in zip(test_texts, asked, strict=True):
+    for text, (tokens, places) in zip(test_texts, test_words, strict=True):
         own = likely[at : at + len(tokens)]
         at += len(tokens)
         spans = spans_of_tags(places, best_tags(own).tolist(), labels, text) if len(own) else []

@@ -160,6 +160,6 @@ def _compute_modules(modules: Sequence[type[InMemory]], columns: Mapping[str, ob
     """What `evaluate.combine(...).compute(...)` does, without the imports that its constructor triggers."""
     scores: dict[str, float] = {}
     for module in modules:
-        taken = {*module.columns, *module.options}
-        scores |= module().compute(**{name: column for name, column in columns.items() if name in taken})
+        accepted_names = {*module.columns, *module.options}
+        scores |= module().compute(**{name: column for name, column in columns.items() if name in accepted_names})
     return scores

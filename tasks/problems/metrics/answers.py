@@ -29,9 +29,9 @@ def plain_words(text: str) -> list[str]:
 
 def answer_scores(prediction: str, accepted: Sequence[str]) -> tuple[float, float]:
     """Exact match and F1 of an answer, empty for none, against the best of the accepted ones; without any, against none."""
-    said = plain_words(prediction)
+    answer_words = plain_words(prediction)
     right = [words for words in map(plain_words, accepted) if words] or [[]]
-    return max(float(said == words) for words in right), max(_words_f1(said, words) for words in right)
+    return max(float(answer_words == words) for words in right), max(_words_f1(answer_words, words) for words in right)
 
 
 def row_scores(predictions: Sequence[str], accepted: Sequence[Sequence[str]]) -> tuple[Floats, Floats]:
@@ -67,8 +67,8 @@ def answers_f1(predictions: Sequence[str | None], targets: Sequence[str | None],
 
 def answer_lengths(predictions: Sequence[str], texts: Sequence[str]) -> list[float]:
     """The words of each answer, NaN where there is none."""
-    said = ["".join(answer_texts(prediction, text)) for prediction, text in zip(predictions, texts, strict=True)]
-    return [float(len(answer.split())) if answer else float("nan") for answer in said]
+    answer_strings = ["".join(answer_texts(prediction, text)) for prediction, text in zip(predictions, texts, strict=True)]
+    return [float(len(answer.split())) if answer else float("nan") for answer in answer_strings]
 
 
 def _words_f1(said: Sequence[str], right: Sequence[str]) -> float:

@@ -24,8 +24,8 @@ def checked_flags(references: ArrayLike, predictions: ArrayLike) -> tuple[Flags,
 
 def row_f1(targets: Flags, predictions: Flags) -> Floats:
     """Of each row (n,): F1 of the labels answered against those that apply, 1 where neither has any."""
-    both, sizes = (targets & predictions).sum(axis=1), targets.sum(axis=1) + predictions.sum(axis=1)
-    return np.asarray(np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), 1.0), dtype=np.float64)
+    shared_labels, sizes = (targets & predictions).sum(axis=1), targets.sum(axis=1) + predictions.sum(axis=1)
+    return np.asarray(np.where(sizes > 0, 2 * shared_labels / np.maximum(sizes, 1), 1.0), dtype=np.float64)
 
 
 def label_scores(targets: Flags, predictions: Flags) -> tuple[Floats, Floats, Floats]:

@@ -70,5 +70,7 @@ def _expected_reciprocal_rank(relevant: NDArray[np.bool_], ties: list[tuple[int,
 
 def _expected_recall(relevant: NDArray[np.bool_], ties: list[tuple[int, int]], depth: int) -> float:
     """The share of the relevant candidates among the first `depth`."""
-    seen = sum(relevant[start:end].sum() * (min(end, depth) - start) / (end - start) for start, end in ties if start < depth)
-    return float(seen / relevant.sum())
+    relevant_seen = sum(
+        relevant[start:end].sum() * (min(end, depth) - start) / (end - start) for start, end in ties if start < depth
+    )
+    return float(relevant_seen / relevant.sum())

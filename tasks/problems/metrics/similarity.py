@@ -73,9 +73,9 @@ def first_right_ranks(
 @cache
 def chance_of_ranks(right: int, candidates: int) -> tuple[float, float, float]:
     """The reciprocal rank, recall@1 and recall@10 that are expected of the first of `right` in a random order of `candidates`."""
-    chance, reciprocal, found = right / candidates, 0.0, [0.0, 0.0]
+    chance, reciprocal, recalls = right / candidates, 0.0, [0.0, 0.0]
     for place in range(1, candidates - right + 2):
         reciprocal += chance / place
-        found = [found[0] + chance * (place <= 1), found[1] + chance * (place <= 10)]
+        recalls = [recalls[0] + chance * (place <= 1), recalls[1] + chance * (place <= 10)]
         chance *= (candidates - place - right + 1) / (candidates - place) if place < candidates else 0.0
-    return reciprocal, found[0], found[1]
+    return reciprocal, recalls[0], recalls[1]

@@ -77,8 +77,8 @@ class DecoderBatch:
         self._cache, self._mask = select_rows(self._cache, places, begin), mask[:, begin:]
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, cache: DynamicCache | None) -> torch.Tensor:
-        wanted = {"position_ids": positions, "logits_to_keep": 1}
-        further = {name: value for name, value in wanted.items() if name in self._accepts}
+        optional_inputs = {"position_ids": positions, "logits_to_keep": 1}
+        further = {name: value for name, value in optional_inputs.items() if name in self._accepts}
         output = self._model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **further)
         return output.logits[:, -1].float()  # type: ignore[no-any-return]
 
@@ -89,10 +89,10 @@ def _without_wrapper(model: Any) -> PreTrainedModel:
 
 
 def _join_masks(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    both = first.new_zeros((len(first) + len(second), max(first.shape[1], second.shape[1])))
-    both[: len(first), both.shape[1] - first.shape[1] :] = first
-    both[len(first) :, both.shape[1] - second.shape[1] :] = second
-    return both
+    joined = first.new_zeros((len(first) + len(second), max(first.shape[1], second.shape[1])))
+    joined[: len(first), joined.shape[1] - first.shape[1] :] = first
+    joined[len(first) :, joined.shape[1] - second.shape[1] :] = second
+    return joined
 
 
 class EncoderDecoderBatch:

@@ -78,10 +78,10 @@ def join_caches(first: DynamicCache, second: DynamicCache) -> DynamicCache:
 
 def _join_states(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     (rows, heads, tokens, size), (more, _, others, _) = first.shape, second.shape
-    both = first.new_zeros((rows + more, heads, max(tokens, others), size))  # what is masked must be a number none the less
-    both[:rows, :, both.shape[2] - tokens :] = first
-    both[rows:, :, both.shape[2] - others :] = second
-    return both
+    joined = first.new_zeros((rows + more, heads, max(tokens, others), size))  # what is masked must be a number none the less
+    joined[:rows, :, joined.shape[2] - tokens :] = first
+    joined[rows:, :, joined.shape[2] - others :] = second
+    return joined
 
 
 def select_rows(cache: DynamicCache, rows: torch.Tensor, begin: int) -> DynamicCache:

@@ -41,13 +41,13 @@ class AnswerRoutes:
         questions = self.runtime.messages.questions
         question = parse_body(questions.adapter, await self.runtime.request_body(request), questions.expected)
         single = isinstance(question, questions.One)
-        asked = questions.inputs_of(question)
-        version, ids, predictions = await self.answer_texts(request, asked, partial(questions.place_of, question))
+        inputs = questions.inputs_of(question)
+        version, ids, predictions = await self.answer_texts(request, inputs, partial(questions.place_of, question))
         if single:
-            return json_response({**self._answer_body(ids[0], predictions[0], asked[0]), "version": version})
+            return json_response({**self._answer_body(ids[0], predictions[0], inputs[0]), "version": version})
         answers = [
             {**self._answer_body(answer_id, prediction, text), "version": version}
-            for answer_id, prediction, text in zip(ids, predictions, asked, strict=True)
+            for answer_id, prediction, text in zip(ids, predictions, inputs, strict=True)
         ]
         return json_response({"answers": answers, "version": version})
 

@@ -83,13 +83,13 @@ class FeedbackRoutes:
             raise self.runtime.refusal_for(NoModel(), "/feedback")
         text, where = plain_part(value.text), "body.value.entities"
         try:
-            given = check_spans([(each.start, each.end, _label_of(each.label, where)) for each in value.entities], text)
+            spans = check_spans([(each.start, each.end, _label_of(each.label, where)) for each in value.entities], text)
             async with asyncio.timeout(self.settings.timeout_seconds):
                 (prepared,) = await self.runtime.preparer.prepare(model.recipe, [text], caller.name, at_once=-1)
             if prepared is None:
                 raise Refusal(422, OVER_BUDGET, "body.value.text", "send the text that was answered")
             alignment = prepared.alignment if isinstance(prepared, PreparedTexts) else Alignment()
-            return write_correction(move_spans(given, alignment, prepared), prepared)
+            return write_correction(move_spans(spans, alignment, prepared), prepared)
         except UnusableSpans as error:
             raise Refusal(422, f"it {error}", where, "send spans of the text beside them, none of which overlap") from None
         except TimeoutError:

@@ -115,13 +115,13 @@ class Messages:
 def parse_body(adapter: TypeAdapter[Any], body: bytes, expected: str, *, kinds: bool = True) -> Any:
     """A body as its type, which is one of several `kinds`; raises Refusal naming the first faults, never the texts themselves."""
     try:
-        asked = adapter.validate_json(body)
+        body_value = adapter.validate_json(body)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
     else:
         if key := repeated_key(body):
             raise Refusal(422, f"`{key}` is there more than once", f"body.{key}", f"send {expected}")
-        return asked
+        return body_value
     if faults[0]["type"] == "json_invalid" and holds_half_character(body):
         raise Refusal(422, "a text holds half of a surrogate pair, which is no character", "body", f"send {expected}")
     if faults[0]["type"] == "json_invalid":
@@ -152,13 +152,13 @@ def _remedy_of(fault: Any) -> str | None:
 
 def repeated_key(body: bytes) -> str | None:
     """A key that stands more than once in a body, which was read before: that is flat, and readers disagree which of two holds."""
-    found: list[str] = []
+    faults: list[str] = []
 
     def look(pairs: list[tuple[str, Any]]) -> None:
-        found.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        faults.extend(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
 
     json.loads(body, object_pairs_hook=look)
-    return found[0] if found else None
+    return faults[0] if faults else None
 
 
 def holds_half_character(body: bytes) -> bool:

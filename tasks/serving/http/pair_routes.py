@@ -33,14 +33,14 @@ class PairRoutes:
     async def rerank(self, request: Request) -> Response:
         """Order documents by their relevance to a query, the most relevant first."""
         messages = self.runtime.pair_messages
-        asked = parse_body(messages.rerank, await self.runtime.request_body(request), RERANK_QUESTION, kinds=False)
-        self._check_repeated(len(asked.query), len(asked.documents))
+        question = parse_body(messages.rerank, await self.runtime.request_body(request), RERANK_QUESTION, kinds=False)
+        self._check_repeated(len(question.query), len(question.documents))
         version, ids, predictions = await self.answers.answer_texts(
-            request, messages.pairs_of(asked), lambda place, part: "body.query" if part == 0 else f"body.documents.{place}"
+            request, messages.pairs_of(question), lambda place, part: "body.query" if part == 0 else f"body.documents.{place}"
         )
         scores = [float(prediction.prediction) for prediction in predictions]
         order = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
-        results = [{"id": ids[place], "index": place, "relevance_score": scores[place]} for place in order[: asked.top_n]]
+        results = [{"id": ids[place], "index": place, "relevance_score": scores[place]} for place in order[: question.top_n]]
         return json_response({"results": results, "version": version})
 
     def _check_repeated(self, size: int, documents: int) -> None:
@@ -54,9 +54,9 @@ class PairRoutes:
 
     async def embed(self, request: Request) -> Response:
         """The vectors of one text, or of many, each of length 1. Feedback cannot refer to them, and nothing of them is logged."""
-        asked = parse_body(self.runtime.pair_messages.embed, await self.runtime.request_body(request), EMBED_QUESTION)
-        single = isinstance(asked, self.runtime.pair_messages.OneText)
-        texts = [asked.text] if single else list(asked.texts)
+        question = parse_body(self.runtime.pair_messages.embed, await self.runtime.request_body(request), EMBED_QUESTION)
+        single = isinstance(question, self.runtime.pair_messages.OneText)
+        texts = [question.text] if single else list(question.texts)
         where = "body.text" if single else "body.texts.{}"
         version, vectors = await self._vectors(request, texts, where)
         numbers = [unpack_vector(vector.prediction) for vector in vectors]
@@ -64,19 +64,22 @@ class PairRoutes:
 
     async def embeddings(self, request: Request) -> Response:
         """The same in OpenAI's form."""
-        asked = read_request(EmbeddingRequest, await self.runtime.request_body(request))
+        question = read_request(EmbeddingRequest, await self.runtime.request_body(request))
         name, now, most = self.runtime.service.name, self.runtime.service.champion.current, self.runtime.service.max_characters
-        if len(asked.input) > self.runtime.settings.max_rows:
-            reason, remedy = f"{len(asked.input):,} texts are too many", f"send at most {self.runtime.settings.max_rows:,} at once"
+        if len(question.input) > self.runtime.settings.max_rows:
+            reason, remedy = (
+                f"{len(question.input):,} texts are too many",
+                f"send at most {self.runtime.settings.max_rows:,} at once",
+            )
             raise Refusal(422, reason, "body.input", remedy)
-        if (long := next((place for place, text in enumerate(asked.input) if len(text) > most), None)) is not None:
+        if (long := next((place for place, text in enumerate(question.input) if len(text) > most), None)) is not None:
             raise Refusal(422, f"the text has more than {most:,} characters", f"body.input.{long}", "shorten it, or split it")
         names = [name, *([f"{name}@{now.version}"] if now is not None else [])]
-        if asked.model not in names:
+        if question.model not in names:
             remedy = f"ask for {' or '.join(names)}"
-            raise CodedRefusal(404, f"there is no model `{asked.model}` here", "body.model", remedy, "model_not_found")
-        version, vectors = await self._vectors(request, asked.input, "body.input.{}")
-        packed = asked.encoding_format == "base64"
+            raise CodedRefusal(404, f"there is no model `{question.model}` here", "body.model", remedy, "model_not_found")
+        version, vectors = await self._vectors(request, question.input, "body.input.{}")
+        packed = question.encoding_format == "base64"
         data = [
             {
                 "object": "embedding",

@@ -101,8 +101,8 @@ class StrictRequest(BaseModel):
             raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
         known = cls.model_fields
         left_out = {name for name, value in body.items() if value is None and name in known and not known[name].is_required()}
-        asked = {name for name, value in body.items() if name in known or not cls.asks_nothing(name, value)}
-        return {name: body[name] for name in asked - left_out}
+        request = {name for name, value in body.items() if name in known or not cls.asks_nothing(name, value)}
+        return {name: body[name] for name in request - left_out}
 
     @classmethod
     def asks_nothing(cls, name: str, value: object) -> bool:  # noqa: ARG003  (others look at it)
@@ -166,14 +166,14 @@ class ChatRequest(WritingRequest):
 def read_request(kind: type[R], body: bytes) -> R:
     """A body as a request; Refusal that names the first fault, and never the texts themselves."""
     try:
-        asked = kind.model_validate_json(body)
+        request = kind.model_validate_json(body)
     except ValidationError as error:
         raise _refusal_of(error, body) from None
     if key := repeated_key(body):
         raise Refusal(422, f"`{key}` is there more than once", f"body.{key}", "send it once")
-    if isinstance(asked, WritingRequest) and asked.stream_options is not None and not asked.stream:
+    if isinstance(request, WritingRequest) and request.stream_options is not None and not request.stream:
         raise Refusal(422, "`stream_options` is there without `stream`", "body.stream_options", "leave it out, or stream")
-    return asked
+    return request
 
 
 def _refusal_of(error: ValidationError, body: bytes) -> Refusal:

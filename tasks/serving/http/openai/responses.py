@@ -164,8 +164,8 @@ def usage_of(drafts: Sequence[Draft], prompts: int) -> dict[str, int]:
     """The tokens of the answers to so many prompts; answers to one stand behind one another."""
     answers = len(drafts) // prompts
     read = sum(len(draft.request.prompt.tokens) for draft in drafts[::answers])
-    written = sum(draft.tokens for draft in drafts)
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    completion_tokens = sum(draft.tokens for draft in drafts)
+    return {"prompt_tokens": read, "completion_tokens": completion_tokens, "total_tokens": read + completion_tokens}
 
 
 def encode_event(value: dict[str, object]) -> bytes:
