@@ -109,9 +109,6 @@ def _parse_digest(key: str, place: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
-KEY_HEADERS = (b"authorization", b"x-api-key")
-
-
 def key_of(headers: Mapping[bytes, bytes]) -> bytes | None:
     """The key that a request carries, in either of the usual headers."""
     scheme, _, key = headers.get(b"authorization", b"").partition(b" ")

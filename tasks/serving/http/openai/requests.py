@@ -101,8 +101,8 @@ class StrictRequest(BaseModel):
             raise PydanticCustomError("too_many_keys", "An object of more than {most} keys is not read", {"most": MOST_KEYS})
         known = cls.model_fields
         left_out = {name for name, value in body.items() if value is None and name in known and not known[name].is_required()}
-        request = {name for name, value in body.items() if name in known or not cls.asks_nothing(name, value)}
-        return {name: body[name] for name in request - left_out}
+        read_names = {name for name, value in body.items() if name in known or not cls.asks_nothing(name, value)}
+        return {name: body[name] for name in read_names - left_out}
 
     @classmethod
     def asks_nothing(cls, name: str, value: object) -> bool:  # noqa: ARG003  (others look at it)
