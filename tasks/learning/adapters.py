@@ -164,24 +164,24 @@ def _is_stack(part: nn.Module) -> TypeGuard[nn.ModuleList]:
 
 
 def default_learning_rate(adapter: Adapter) -> float:
-    """Those of full and lora were chosen on nine sets (benchmarks/recipes.py), the others as papers have them."""
+    """Those of full and lora were chosen on nine sets (benchmarks/recipes.py), the others on fewer (benchmarks/adapters.py)."""
     match adapter:
         case Full() | LastLayers():
             return 1e-4
-        case Lora() | RsLora() | Dora() | Pissa():
+        case Pissa():
+            return 2e-4
+        case Lora() | RsLora() | Dora() | Oft():
             return 5e-4
+        case HeadOnly() | PTuning():
+            return 1e-3
         case AdaLora():
-            return 1e-3
-        case HeadOnly() | BitFit():
-            return 1e-3
-        case Ia3() | Vera():
-            return 5e-3
-        case Oft():
-            return 5e-4
-        case Prompt() | Prefix():
+            return 2e-3
+        case BitFit():
+            return 3e-3
+        case Ia3() | Vera() | Prompt():
             return 1e-2
-        case PTuning():
-            return 1e-3
+        case Prefix():
+            return 3e-2
         case _:
             assert_never(adapter)
 
