@@ -135,9 +135,10 @@ def _listener(metrics: MetricLog, bar: Bar) -> Listener:
 
     def log(step: int, values: dict[str, float]) -> None:
         metrics.log(step, {metric_of(name): value for name, value in values.items()})
-        latest.update(values)
+        plain = {name.rpartition(":")[2]: value for name, value in values.items()}  # of whichever objective
+        latest.update(plain)
         names = {"eval_loss": "validation loss", "loss": "loss"}
-        loss = next((f"{title} {values[name]:.4f}" for name, title in names.items() if name in values), None)
+        loss = next((f"{title} {plain[name]:.4f}" for name, title in names.items() if name in plain), None)
         if loss is not None:
             logger.info("step %d: %s", step, loss)
             bar.say(loss)

@@ -31,7 +31,6 @@ from configs.schema.objectives import (
     Contrastive,
     Objective,
     Supervised,
-    SupervisedBeforeThumbs,
     ZeroShot,
     metric_titles,
 )
@@ -112,7 +111,6 @@ __all__ = [
     "Serving",
     "SimplePreference",
     "Supervised",
-    "SupervisedBeforeThumbs",
     "ThumbPreference",
     "TimeSplit",
     "Training",

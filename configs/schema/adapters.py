@@ -14,7 +14,6 @@ class AdapterSection(Frozen):
     """What every adapter says of itself."""
 
     moves_base: ClassVar[bool] = False  # whether weights of the base themselves move, which bear lower rates than new ones
-    in_layers: ClassVar[bool] = False  # whether linear layers are adapted, which `target_modules` names
 
     def check_choice(self, problem: ProblemName, facts: ProblemFacts) -> None:
         """ValueError where the adapter makes no sense beside the problem."""
@@ -61,8 +60,6 @@ class LayerAdapter(AdapterSection):
     """What is put into linear layers."""
 
     target_modules: str | tuple[str, ...] = "all-linear"
-
-    in_layers: ClassVar[bool] = True
 
 
 class LowRank(LayerAdapter):

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from configs.schema.problem_facts import ProblemFacts
 from configs.schema.section import Frozen
 
 
@@ -20,3 +21,8 @@ class ObjectiveSection(Frozen):
 
     needs_pairs: ClassVar[bool] = False
     needs_thumbs: ClassVar[bool] = False
+
+    @classmethod
+    def with_metrics(cls, facts: ProblemFacts) -> ProblemFacts:
+        """What models of this objective are compared by: what their problem says, unless the objective asks for something else."""
+        return facts

@@ -27,11 +27,6 @@ class Contrastive(ObjectiveSection):
         if isinstance(adapter, HeadOnly):
             raise ValueError("adapter.kind frozen: objective.kind contrastive moves the base, not the head: take lora")
 
-    @classmethod
-    def with_metrics(cls, facts: ProblemFacts) -> ProblemFacts:
-        """Nothing is compared by it: another objective follows."""
-        return facts
-
 
 class Supervised(ObjectiveSection):
     kind: Literal["supervised"] = "supervised"
@@ -57,15 +52,6 @@ class Supervised(ObjectiveSection):
         if self.focal_gamma and self.label_smoothing:
             raise ValueError("objective.label_smoothing makes answers less sure, and objective.focal_gamma does: drop one of them")
 
-    @classmethod
-    def with_metrics(cls, facts: ProblemFacts) -> ProblemFacts:
-        """What models of this objective are compared by: what their problem says."""
-        return facts
-
-
-class SupervisedBeforeThumbs(Supervised):
-    """The same where thumbs are learned from next: of rows with a thumb the good answers alone are learned."""
-
 
 class ZeroShot(ObjectiveSection):
     """No weight is trained: a text has the class whose name, or description, its vector is nearest to."""
@@ -82,24 +68,12 @@ class ZeroShot(ObjectiveSection):
         if not isinstance(adapter, HeadOnly):
             raise ValueError("objective.kind zero-shot trains no weights: set adapter.kind to frozen")
 
-    @classmethod
-    def with_metrics(cls, facts: ProblemFacts) -> ProblemFacts:
-        """What models of this objective are compared by: what their problem says."""
-        return facts
 
-
-OBJECTIVES = (Contrastive, Supervised, *PREFERENCES, ZeroShot, SupervisedBeforeThumbs)
+OBJECTIVES = (Contrastive, Supervised, *PREFERENCES, ZeroShot)
 KINDS = tuple(
     dict.fromkeys(section.model_fields["kind"].default for section in (Contrastive, Supervised, *PREFERENCES))
 )  # as a chain has them
 Objective = Annotated[Contrastive | Supervised | AnyPreference | ZeroShot, Field(discriminator="kind")]
-
-
-def know_thumbs(stages: tuple[Objective, ...]) -> tuple[Objective, ...]:
-    """The stages of a chain, what comes before thumbs made to heed them."""
-    if not stages[-1].needs_thumbs:
-        return stages
-    return tuple(SupervisedBeforeThumbs(**stage.model_dump()) if type(stage) is Supervised else stage for stage in stages)
 
 
 def check_chain(stages: tuple[Contrastive | Supervised | PreferenceSection | ZeroShot, ...]) -> None:

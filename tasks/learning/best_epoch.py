@@ -44,7 +44,7 @@ def is_worth_it(several_classes_loss: float, untrained: float | None) -> bool:
 
 def epochs_since_best(logged: Sequence[dict[str, float]], plan: FitPlan) -> int:
     """Epochs since the best one."""
-    best = best_epoch(logged, plan.worst_choice)
+    best = best_epoch(logged, plan.loss_to_beat)
     return 0 if best is None else sum("eval_loss" in entry for entry in logged) - best
 
 

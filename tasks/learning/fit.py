@@ -127,7 +127,7 @@ def fit_network(
     if stop.is_set() and trainer.state.global_step < trainer.state.max_steps:
         message = f"stopped by a signal at step {trainer.state.global_step}; a checkpoint is kept: run the same command to go on"
         raise StoppedEarlyError(message, stop.which)
-    epoch = best_epoch(trainer.state.log_history, plan.worst_choice)
+    epoch = best_epoch(trainer.state.log_history, plan.loss_to_beat)
     if epoch is not None and epochs_since_best(trainer.state.log_history, plan) > 0:
         load_trainable(network.model, plan.run / BEST / TRAINABLE)
     if not all(

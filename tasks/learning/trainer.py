@@ -76,7 +76,7 @@ class FitPlan:
     answers: Path | None = None
 
     @property
-    def worst_choice(self) -> float | None:
+    def loss_to_beat(self) -> float | None:
         """The loss of held-out rows that an epoch has to beat: that of an answer which is the same for every row."""
         return self.untrained if self.constant_answer is None else self.constant_answer
 

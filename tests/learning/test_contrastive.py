@@ -1,17 +1,20 @@
 """Contrastive: pairs of rows bring the texts of a class together, before a head is begun on their vectors."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from safetensors.torch import load_file
 
 from configs.schema import Contrastive, Lora, Pipeline, Supervised, Training
 from tasks.common.bases import find_base
 from tasks.learning.fit import Listener
+from tasks.learning.head_start import logistic_head
 from tasks.learning.network import TRAINABLE, build_network, read_spec, spec_of
-from tasks.learning.objectives.chain import train_chain
+from tasks.learning.objectives.chain import stage_settings, train_chain
 from tasks.learning.objectives.contrastive import MOST_PAIRS, cosine_loss, draw_pairs
 from tasks.learning.objectives.run import TrainingMaterial, train_network
 from tasks.problems.classifier import encode_texts, run_in_batches
@@ -19,6 +22,11 @@ from tasks.problems.classifier import encode_texts, run_in_batches
 SILENT = Listener(lambda *_: None, lambda *_: None, lambda _: None)
 ROWS = tiny.frame(60)
 FEW = (Contrastive(pairs_per_row=4, learning_rate=3e-3), Supervised(head="logistic", epochs=2, learning_rate=1e-3))
+
+
+def vectors_of(network):
+    ids = encode_texts(network.tokenizer, ROWS["text"].tolist(), 16)
+    return run_in_batches(network.model, ids, network.pad_id, 16, nullcontext, embeddings=True)
 
 
 @pytest.fixture
@@ -49,8 +57,7 @@ def test_the_loss_is_the_mean_squared_difference_of_cosines():
 
 def test_texts_of_a_class_come_nearer_to_one_another_than_to_others(material, tmp_path):
     def gap(network):
-        ids = encode_texts(network.tokenizer, ROWS["text"].tolist(), 16)
-        vectors = run_in_batches(network.model, ids, network.pad_id, 16, nullcontext, embeddings=True)
+        vectors = vectors_of(network)
         units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         cosines, same = units @ units.T, np.equal.outer(ROWS["target"].to_numpy(), ROWS["target"].to_numpy())
         return cosines[same].mean() - cosines[~same].mean()
@@ -63,12 +70,21 @@ def test_texts_of_a_class_come_nearer_to_one_another_than_to_others(material, tm
 
 
 def test_the_head_of_the_objective_that_follows_begins_on_the_vectors_that_it_left(material, tmp_path):
-    """It answers better from its first step than one that begins on the base's."""
-    training = Training(batch_size=16, precision="fp32")
-    both = train_chain(material, FEW, training, tmp_path / "both", SILENT)
-    alone = train_chain(material, FEW[1:], training, tmp_path / "alone", SILENT)
-    first = [next(entry["loss"] for entry in trained.history if "loss" in entry) for trained in (both, alone)]
-    assert first[0] != first[1] and both.steps > alone.steps
+    training = Training(batch_size=16, precision="fp32", weight_decay=0)
+    stage = train_network(material, FEW[0], stage_settings(training, FEW[0]), tmp_path / "stage", SILENT)
+    vectors = vectors_of(build_network(read_spec(stage.folder), material.base, stage.folder / TRAINABLE))
+    classes = {label: place for place, label in enumerate(material.spec.labels)}
+    head = logistic_head(vectors, ROWS["target"].map(classes).to_numpy(), len(classes))
+    idle = FEW[1].model_copy(update={"epochs": 1, "learning_rate": 1e-12})
+    both = train_chain(material, (FEW[0], idle), training, tmp_path / "both", SILENT)
+    np.testing.assert_allclose(load_file(both.folder / TRAINABLE)["head.weight"].numpy(), head.weight, atol=1e-4)
+    assert both.steps > stage.steps
+
+
+def test_one_row_that_is_held_out_makes_no_pair_and_is_no_obstacle(material, tmp_path):
+    training = Training(epochs=1, batch_size=16, learning_rate=1e-3, precision="fp32")
+    lone = replace(material, held_out=material.held_out[:1])
+    assert train_network(lone, Contrastive(pairs_per_row=1), training, tmp_path / "run", SILENT).steps > 0
 
 
 @pytest.mark.parametrize(("values", "says"), [

@@ -82,6 +82,7 @@ def test_logits_are_cosines_at_the_scale_of_sentence_encoders():
 @pytest.mark.parametrize(("values", "says"), [
     ({"adapter": {"kind": "lora"}}, r"zero-shot trains no weights: set adapter\.kind to frozen"),
     ({"problem": "text-regression"}, "zero-shot is of problems with one class a row"),
+    ({"training": {"start": "champion"}}, "zero-shot trains nothing that could go on from a champion: set it to base"),
     ({"objective": [{"kind": "zero-shot"}, {}]}, "zero-shot trains nothing that another could go on from"),
 ])  # fmt: skip
 def test_what_makes_no_sense_is_refused(values, says):

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 def objective_of(settings: schema.Objective) -> Objective:
     """The objective of these settings."""
     match settings:
-        case schema.SupervisedBeforeThumbs():  # before what it is a kind of
-            from tasks.learning.objectives.thumbs import LikedAnswersObjective
-
-            return LikedAnswersObjective(settings)
         case schema.Supervised():
             from tasks.learning.objectives.supervised import SupervisedObjective
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from configs.errors import InputError
 from tasks.learning.objectives.base import Objective
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, trainer_arguments
 from tasks.problems import problem_of
@@ -47,11 +46,7 @@ class ContrastiveObjective(Objective):
         """Pairs of rows: `first` and `second` token ids, `labels` 1.0 where both have one class, else 0.0."""
         problem = problem_of(spec.problem)
         encoded = problem.encode_rows(tokenizer, spec, problem.read_rows(spec, rows))
-        if not encoded:
-            return []
         pairs = draw_pairs(np.array([row["labels"] for row in encoded]), self.settings.pairs_per_row, spec.seed)
-        if not pairs:
-            raise InputError("objective.kind contrastive: there are no two rows to compare: add rows, or drop it")
         return [_pair_example(encoded[first]["input_ids"], encoded[second]["input_ids"], same) for first, second, same in pairs]
 
     def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Trainer:
@@ -74,7 +69,7 @@ def draw_pairs(classes: npt.NDArray[np.int64], pairs_per_row: int, seed: int) ->
     A row without a partner of one kind has none of it; a pair is drawn again rather than left out.
     """
     draw = np.random.default_rng(seed)
-    each = max(1, min(pairs_per_row, MOST_PAIRS // (2 * len(classes))))
+    each = max(1, min(pairs_per_row, MOST_PAIRS // max(1, 2 * len(classes))))
     pairs = []
     for row, own in enumerate(classes):
         same = np.flatnonzero(classes == own)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from configs.errors import InputError
-from tasks.common.processes import environment_variable
 from tasks.learning.objectives.base import Objective
+from tasks.learning.objectives.with_reference import drop_reference, tokenized_trainer
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, trainer_arguments
 from tasks.problems import problem_of
 from tasks.problems.padding import IGNORED, pad_examples
@@ -19,7 +19,6 @@ from tasks.problems.text_writer import TextWriter
 if TYPE_CHECKING:
     import pandas as pd
     import torch
-    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase, Trainer
 
     from configs.schema import Adapter, AnchoredPreference, Preference, ProblemName
@@ -64,11 +63,11 @@ class PreferenceObjective(Objective):
 
     def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Trainer:
         from datasets import Dataset, disable_progress_bars
-        from trl import DPOConfig
+        from trl import DPOConfig, DPOTrainer
 
         disable_progress_bars()
         settings = {**trainer_arguments(plan), "eval_strategy": "steps" if rows.held_out else "no"}
-        trainer = checkpointing_trainer(_trainer_of_pairs())(
+        trainer = checkpointing_trainer(tokenized_trainer(DPOTrainer))(
             model=network.model,
             args=DPOConfig(
                 **settings,
@@ -84,8 +83,7 @@ class PreferenceObjective(Objective):
             processing_class=network.tokenizer,
             data_collator=_collate_pairs(network.pad_id),
         )
-        if "ref" in getattr(network.model, "peft_config", {}):
-            network.model.delete_adapter("ref")  # the copy of the adapter that served as the reference
+        drop_reference(network)
         return trainer
 
 
@@ -105,33 +103,19 @@ def _merge_pair(chosen: Example, rejected: Example) -> Example:
     }
 
 
+def sides_of(pairs: list[Example]) -> list[Example]:
+    """The preferred answers of all pairs, then the rejected ones, each behind its prompt with labels on the answer alone."""
+    return [{name: pair[f"{side}_{name}"] for name in ("input_ids", "labels")} for side in ("chosen", "rejected") for pair in pairs]
+
+
 def _collate_pairs(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
     """Pairs -> one batch as DPOTrainer reads it: the preferred answers of all, then the rejected ones."""
     import torch
 
     def collate(pairs: list[Example]) -> dict[str, torch.Tensor]:
-        sides = [
-            {name: pair[f"{side}_{name}"] for name in ("input_ids", "labels")} for side in ("chosen", "rejected") for pair in pairs
-        ]
-        batch = pad_examples(sides, pad_id)
+        batch = pad_examples(sides_of(pairs), pad_id)
         batch["completion_mask"] = (batch.pop("labels") != IGNORED).long()
         known = {name: torch.tensor([pair[name] for pair in pairs]) for name in REFERENCE if name in pairs[0]}
         return {**batch, **known}
 
     return collate
-
-
-def _trainer_of_pairs() -> type[Trainer]:
-    from trl import DPOTrainer
-
-    class PairsTrainer(DPOTrainer):  # type: ignore[misc]
-        """DPOTrainer on pairs that are tokenized already, so that training and scoring see the same tokens."""
-
-        def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
-            return dataset
-
-        def _precompute_ref_logps(self, *args: Any) -> Dataset:
-            with environment_variable("TQDM_DISABLE", "1"):  # a bar of its own would be drawn into ours
-                return super()._precompute_ref_logps(*args)
-
-    return PairsTrainer

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.learning.objectives.preference import sides_of
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, trainer_arguments
 from tasks.problems.padding import pad_examples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import torch
     from torch import nn
     from transformers import Trainer, TrainingArguments
@@ -44,22 +43,10 @@ def trainer_of(parent: type[Trainer], settings: TrainingArguments, network: Netw
         train_dataset=TokenizedPairs(rows.train),
         eval_dataset=TokenizedPairs(rows.held_out) if rows.held_out else None,
         processing_class=network.tokenizer,
-        data_collator=_collate_sides(network.pad_id),
+        data_collator=lambda pairs: pad_examples(sides_of(pairs), network.pad_id),
     )
     trainer.use_dpo_data_collator = True  # else it warns of a collator that is not its own, for each batch
     return trainer
-
-
-def _collate_sides(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Tensor]]:
-    """Pairs -> one batch: the preferred answers of all, then the rejected ones, each behind its prompt, labels on answers alone."""
-
-    def collate(pairs: list[Example]) -> dict[str, torch.Tensor]:
-        sides = [
-            {name: pair[f"{side}_{name}"] for name in ("input_ids", "labels")} for side in ("chosen", "rejected") for pair in pairs
-        ]
-        return pad_examples(sides, pad_id)
-
-    return collate
 
 
 def _with_own_likelihoods(parent: type[Trainer]) -> type[Trainer]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from configs.errors import InputError
 from configs.schema import Supervised, facts_of
+from tasks.data.thumbs import UP
 from tasks.learning import collapse, folds, temperature
 from tasks.learning.best_epoch import CALIBRATED_LOSS, HELD_OUT_ONE_CLASS, SEVERAL_CLASSES_LOSS, is_worth_it
 from tasks.learning.device import Numerics, autocast
@@ -55,7 +56,8 @@ class SupervisedObjective(Objective):
 
     def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
         problem = problem_of(spec.problem)
-        return problem.encode_rows(tokenizer, spec, problem.read_rows(spec, rows))
+        learned = rows[rows["thumb"] == UP] if "thumb" in rows else rows  # an answer that was bad is not learned
+        return problem.encode_rows(tokenizer, spec, problem.read_rows(spec, learned))
 
     def begin_network(self, network: Network, examples: list[Example], how: Numerics) -> Network:
         if self.settings.head == "logistic":
@@ -107,7 +109,7 @@ class SupervisedObjective(Objective):
         own, own_targets = _logits(network, held_out, plan.numerics), np.array(_targets(held_out))
         rows = folds.with_held_out(epoch, own, own_targets) if folds is not None else (own, own_targets)
         best, several = _best_calibrations(own, own_targets, rows, plan.shares)
-        chosen = several if several is not None and is_worth_it(several.loss, plan.worst_choice) else best
+        chosen = several if several is not None and is_worth_it(several.loss, plan.loss_to_beat) else best
         return AnswerCalibration(chosen.temperature)
 
 

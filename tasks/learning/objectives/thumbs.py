@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from configs.errors import InfraError
-from tasks.common.processes import environment_variable
 from tasks.data.thumbs import UP
 from tasks.learning.objectives.preference import PreferenceObjective
-from tasks.learning.objectives.supervised import SupervisedObjective
+from tasks.learning.objectives.with_reference import drop_reference, tokenized_trainer
 from tasks.learning.trainer import FitPlan, checkpointing_trainer, trainer_arguments
 from tasks.problems.padding import IGNORED, pad_examples
 from tasks.problems.thumb_ranking import ThumbRanking
@@ -18,7 +17,6 @@ from tasks.problems.thumb_ranking import ThumbRanking
 if TYPE_CHECKING:
     import pandas as pd
     import torch
-    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase, Trainer
 
     from configs.schema import ProblemName, ThumbPreference
@@ -61,7 +59,7 @@ class ThumbObjective(PreferenceObjective):
 
     def make_trainer(self, network: Network, rows: EncodedRows, plan: FitPlan) -> Trainer:
         from datasets import Dataset, disable_progress_bars
-        from trl import KTOConfig
+        from trl import KTOConfig, KTOTrainer
 
         if plan.micro < LEAST_AT_ONCE:
             raise InfraError(
@@ -71,7 +69,7 @@ class ThumbObjective(PreferenceObjective):
         disable_progress_bars()
         settings = {**trainer_arguments(plan), "eval_strategy": "steps" if rows.held_out else "no"}
         good, bad = _thumb_weights(rows.train) if self.balanced else (1.0, 1.0)
-        trainer = checkpointing_trainer(_trainer_of_thumbs())(
+        trainer = checkpointing_trainer(tokenized_trainer(KTOTrainer))(
             model=network.model,
             args=KTOConfig(
                 **settings,
@@ -87,16 +85,8 @@ class ThumbObjective(PreferenceObjective):
             processing_class=network.tokenizer,
             data_collator=_collate_thumbs(network.pad_id),
         )
-        if "ref" in getattr(network.model, "peft_config", {}):
-            network.model.delete_adapter("ref")  # the copy of the adapter that served as the reference
+        drop_reference(network)
         return trainer
-
-
-class LikedAnswersObjective(SupervisedObjective):
-    """The supervised objective before thumbs in a chain: it learns the good answers alone."""
-
-    def encode_rows(self, tokenizer: PreTrainedTokenizerBase | PairedTokenizer, spec: Spec, rows: pd.DataFrame) -> list[Example]:
-        return super().encode_rows(tokenizer, spec, rows[rows["thumb"] == UP])
 
 
 def _answers_of_others(rows: pd.DataFrame) -> list[str]:
@@ -132,19 +122,3 @@ def _collate_thumbs(pad_id: int) -> Callable[[list[Example]], dict[str, torch.Te
         return batch | {name: torch.tensor([row[name] for row in rows]) for name in KNOWN if name in rows[0]}
 
     return collate
-
-
-def _trainer_of_thumbs() -> type[Trainer]:
-    from trl import KTOTrainer
-
-    class ThumbsTrainer(KTOTrainer):  # type: ignore[misc]
-        """KTOTrainer on rows that are tokenized already, so that training and scoring see the same tokens."""
-
-        def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
-            return dataset
-
-        def _precompute_ref_logps(self, *args: Any) -> Dataset:
-            with environment_variable("TQDM_DISABLE", "1"):  # a bar of its own would be drawn into ours
-                return super()._precompute_ref_logps(*args)
-
-    return ThumbsTrainer
