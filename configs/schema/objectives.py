@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -60,6 +60,8 @@ class ZeroShot(ObjectiveSection):
     descriptions: dict[str, Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
         default={}, description="label -> what texts of it say; default: the label's own words"
     )
+
+    trains: ClassVar[bool] = False
 
     def check_choice(self, problem: ProblemName, facts: ProblemFacts, adapter: Adapter) -> None:
         """ValueError where these settings make no sense beside the problem or the adapter."""

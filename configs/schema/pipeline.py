@@ -12,7 +12,7 @@ from configs.schema.data import Data
 from configs.schema.evaluation import Decoding, Evaluation
 from configs.schema.gate import Gate
 from configs.schema.metrics import BLEU
-from configs.schema.objectives import Objective, Supervised, ZeroShot, check_chain
+from configs.schema.objectives import Objective, Supervised, check_chain
 from configs.schema.operations import Monitor, Release, Schedule, Serving
 from configs.schema.preference_objectives import with_usual_loss
 from configs.schema.problem_defaults import with_defaults
@@ -160,8 +160,10 @@ class Pipeline(Frozen):
             raise ValueError("training.learning_rate: objectives of a chain bear rates of their own: write it under each of them")
         for stage in self.objectives:
             stage.check_choice(self.problem, self.facts, self.adapter)
-        if isinstance(self.last_objective, ZeroShot) and self.training.start == "champion":
-            raise ValueError("training.start: zero-shot trains nothing that could go on from a champion: set it to base")
+        if not self.last_objective.trains and self.training.start == "champion":
+            raise ValueError(
+                f"training.start: {self.last_objective.kind} trains nothing that could go on from a champion: set it to base"
+            )
         if self.last_objective.needs_pairs and self.data.rejected is None and not self.data.feedback:
             raise ValueError(
                 f"objective.kind {self.last_objective.kind} learns from pairs of answers: set data.rejected to the column of those "

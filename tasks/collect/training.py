@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def training_sentence(trained: TrainingResult, pipeline: Pipeline) -> str:
     """Which epoch's weights a version has, at what learning rate they were reached, and its temperature."""
+    if not pipeline.last_objective.trains:
+        return f"No weight was trained; calibrated with a temperature of {trained.temperature:.3g}."
     if not trained.epoch:
         return ""
     losses = [entry["eval_loss"] for entry in trained.history if "eval_loss" in entry]
@@ -25,7 +27,9 @@ def training_sentence(trained: TrainingResult, pipeline: Pipeline) -> str:
     choice = f", the one with {lowest}" if losses else ", the last one: no validation rows were there to choose by"
     if losses and pipeline.training.refit:
         choice = f", as many as had {lowest}, on train and validation rows together"
-    sentence = f"Weights of epoch {trained.epoch}{choice}; learning rate {trained.learning_rate:.2g}"
+    kinds = [objective.kind for objective in pipeline.objectives]
+    stages = f"Trained by {', then '.join(kinds)}; what follows is of the last. " if len(kinds) > 1 else ""
+    sentence = f"{stages}Weights of epoch {trained.epoch}{choice}; learning rate {trained.learning_rate:.2g}"
     if pipeline.facts.has_classes:
         sentence += f"; calibrated with a temperature of {trained.temperature:.3g}"
     return f"{sentence}."
@@ -76,4 +80,5 @@ def fit_of(findings: Findings, manifest: Mapping[str, Any]) -> page.Fit | None:
         page.FitSplit(name=split, scored=int(metrics.get("rows", len(findings.challenger.frame))), rows=manifest["splits"][split])
         for split, metrics in known.items()
     )
-    return page.Fit(scores=scores, splits=splits, refit=findings.pipeline.training.refit)
+    pipeline = findings.pipeline
+    return page.Fit(scores=scores, splits=splits, refit=pipeline.training.refit, fitted=pipeline.last_objective.trains)

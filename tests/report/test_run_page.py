@@ -172,6 +172,8 @@ def test_how_much_better_a_model_knows_its_own_rows_is_said_with_the_epoch_that_
     assert f"{gap:+.1f} points" in html and "+0.150" in html and "epoch 4 is kept" in html
     assert "loss by epoch, epoch 4 kept" in html
     refit = page.render_report(replace(report, fit=replace(report.fit, refit=True)))
+    idle = page.render_report(replace(report, fit=replace(report.fit, fitted=False)))
+    assert "They were fitted to none of these" in idle and "They were fitted to the training rows" not in idle
     assert "fitted to the training rows and the validation rows" in refit and "chosen by" not in refit
     assert "Does it know" not in page.render_report(replace(report, fit=None))
 

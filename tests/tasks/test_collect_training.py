@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from test_train import trained
 
-from tasks.collect.training import curves_of
+from configs.schema import Pipeline
+from tasks.collect.training import curves_of, training_sentence
 
 
 def epochs(losses, validation=(), first=0):
@@ -45,3 +46,21 @@ def test_of_a_training_begun_again_the_fit_that_chose_the_weights_is_shown(later
 def test_without_validation_rows_there_is_a_curve_of_training_and_without_a_log_none():
     assert points(epochs([[3.0], [2.0]])) == {"training": ((1.0, 3.0), (2.0, 2.0))}
     assert curves_of(replace(trained(), history=())) == ()
+
+
+def pipeline(**sections):
+    values = {"name": "a", "problem": "text-classification", "model": {"base": "b"}, "data": {"source": "a.csv"}, **sections}
+    return Pipeline.model_validate(values)
+
+
+def test_a_chain_says_which_objectives_there_were_and_whose_epochs_are_shown():
+    chain = pipeline(objective=[{"kind": "contrastive"}, {"head": "logistic"}])
+    sentence = training_sentence(replace(trained(), epoch=2), chain)
+    assert sentence.startswith("Trained by contrastive, then supervised; what follows is of the last. Weights of epoch 2")
+    assert training_sentence(replace(trained(), epoch=2), pipeline()).startswith("Weights of epoch 2")
+
+
+def test_where_nothing_was_trained_no_epoch_is_named():
+    idle = pipeline(objective={"kind": "zero-shot"}, adapter={"kind": "frozen"})
+    sentence = training_sentence(replace(trained(), epoch=0, temperature=1.25), idle)
+    assert sentence == "No weight was trained; calibrated with a temperature of 1.25."

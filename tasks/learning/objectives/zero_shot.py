@@ -8,7 +8,7 @@ label-fully-unseen).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,7 +37,7 @@ _BREAKS = re.compile(r"[_\-/]+|(?<=[a-z])(?=[A-Z])")
 class ZeroShotObjective(SupervisedObjective):
     """A head of the vectors of the labels' names; its temperature is fitted to the held-out rows, as a trained one's is."""
 
-    trains: ClassVar[bool] = False
+    trains = ZeroShot.trains
 
     def __init__(self, settings: ZeroShot) -> None:
         super().__init__(Supervised())

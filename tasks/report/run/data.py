@@ -113,11 +113,12 @@ class FitSplit:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How much better the challenger knows what it was trained on; with `refit` the validation rows are trained on too."""
+    """How much better it knows its own rows: if `fitted`, weights were fitted to those of train, with `refit` of validation too."""
 
     scores: tuple[FitScore, ...]
     splits: tuple[FitSplit, ...]
     refit: bool = False
+    fitted: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
